@@ -1,0 +1,253 @@
+//! A trial, fully resolved: everything a worker needs to know to train it, typed.
+//!
+//! This is what the *settings* of a sweep file (see `setting.rs`) mean once every axis has its value. It is derived from
+//! [`Params`](crate::params::Params), which is what is stored, sent and hashed; it is never itself serialised.
+
+use crate::id::{ContentHash, Identity, PackKey};
+use crate::state::words;
+
+words!(
+    /// The kind of question that a sweep asks.
+    Experiment {
+        /// Test loss against the number of parameters of networks trained by gradient descent.
+        RiskCurve = "risk-curve",
+        /// The same for least squares on random features, in closed form.
+        RandomFeatures = "random-features",
+    }
+);
+
+/// One point of a sweep with one seed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrialSpec {
+    /// The kind of question.
+    pub experiment: Experiment,
+    /// What is learned from.
+    pub data: DataSpec,
+    /// What learns.
+    pub model: ModelSpec,
+    /// How it learns. Closed forms ignore it.
+    pub train: TrainSpec,
+    /// When it is measured.
+    pub evaluate: EvaluateSpec,
+    /// Seed of initial weights, random features, projections and masks.
+    pub seed: u64,
+}
+
+/// What is learned from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DataSpec {
+    /// Name of a known data set, or a path.
+    pub dataset: String,
+    /// Training samples, drawn with `seed`; `None`: all.
+    pub samples: Option<u32>,
+    /// Training samples held out (drawn besides `samples`).
+    pub validation: u32,
+    /// Test samples, the first ones; `None`: all.
+    pub test_samples: Option<u32>,
+    /// Whether the mean image of the training samples is subtracted from every input.
+    pub centre: bool,
+    /// Share of training labels replaced by a uniformly drawn *other* class, in `[0, 1]`.
+    pub label_noise: f64,
+    /// Which samples, which labels are noisy.
+    pub seed: u64,
+}
+
+words!(
+    /// How the random features are made.
+    FeatureKind {
+        /// N/2 cosines and N/2 sines of ⟨v, x⟩, v ~ N(0, bandwidth⁻² I), over √(N/2) (Rahimi & Recht 2007).
+        Fourier = "fourier-features",
+        /// max(⟨v, x⟩, 0) with v uniform on the unit sphere, over √N.
+        Relu = "relu-features",
+    }
+);
+
+/// What learns.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ModelSpec {
+    /// A fully connected ReLU network, biases everywhere, linear outputs.
+    Mlp {
+        /// Units per hidden layer.
+        width: u32,
+        /// Number of hidden layers, at least 1.
+        depth: u32,
+        /// Distribution of the initial weights; biases start at 0.
+        init: Init,
+    },
+    /// Linear regression on `width` random features.
+    Features {
+        /// The kind.
+        kind: FeatureKind,
+        /// Number of features N.
+        width: u32,
+        /// Kernel bandwidth (Fourier only).
+        bandwidth: f64,
+        /// Ridge λ of ‖Φa − y‖² + λ‖a‖²; 0 is least squares, and beyond N = n the interpolant of minimum norm.
+        ridge: f64,
+    },
+}
+
+/// Distribution of initial weights.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// Uniform on ±√(6 / (fan_in + fan_out)) (Glorot & Bengio 2010).
+    GlorotUniform,
+    /// Normal with variance 2 / (fan_in + fan_out).
+    GlorotNormal,
+    /// Normal with variance 2 / fan_in (He et al. 2015).
+    HeNormal,
+    /// Normal with this standard deviation.
+    Normal {
+        /// Standard deviation.
+        sd: f64,
+    },
+}
+
+words!(
+    /// What is minimised.
+    Loss {
+        /// Σ over outputs of (f − onehot)², mean over the batch. *Reported* as the mean over outputs too.
+        Squared = "squared",
+        /// Softmax cross-entropy, mean over the batch, in nats.
+        CrossEntropy = "cross-entropy",
+    }
+);
+
+/// The rule that turns gradients into steps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Optimizer {
+    /// v ← μv + g; w ← w − lr·v (PyTorch's form).
+    Sgd {
+        /// Learning rate.
+        lr: f64,
+        /// Momentum μ.
+        momentum: f64,
+    },
+    /// Adam with bias correction (Kingma & Ba 2015).
+    Adam {
+        /// Learning rate.
+        lr: f64,
+        /// Decay of the first moment.
+        beta1: f64,
+        /// Decay of the second moment.
+        beta2: f64,
+        /// Added to the root of the second moment.
+        epsilon: f64,
+    },
+}
+
+/// The learning rate's factor over time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Schedule {
+    /// 1 throughout.
+    Constant,
+    /// factor^⌊epoch / every⌋.
+    Step {
+        /// Multiplies the learning rate each time.
+        factor: f64,
+        /// Epochs between the multiplications.
+        every: u32,
+    },
+    /// ½(1 + cos(π·step / steps)).
+    Cosine,
+}
+
+words!(
+    /// For which networks a rule holds. The threshold is n·K parameters: samples times outputs.
+    Scope {
+        /// For none.
+        Never = "never",
+        /// For networks of fewer than n·K parameters.
+        BelowThreshold = "below-threshold",
+        /// For all.
+        Always = "always",
+    }
+);
+
+/// How it learns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainSpec {
+    /// What is minimised.
+    pub loss: Loss,
+    /// The rule that turns gradients into steps.
+    pub optimizer: Optimizer,
+    /// Learning-rate schedule.
+    pub schedule: Schedule,
+    /// Which networks the schedule holds for.
+    pub schedule_scope: Scope,
+    /// λ of an added λ/2·‖w‖² on the weights, not on the biases.
+    pub weight_decay: f64,
+    /// Samples per step; the last batch of an epoch may be smaller.
+    pub batch: u32,
+    /// Passes over the training samples.
+    pub epochs: u32,
+    /// Seed of the order of samples.
+    pub order_seed: u64,
+    /// Which networks start from the trained weights of the next narrower one.
+    pub weight_reuse: Scope,
+    /// Standard deviation of the weights that a narrower network does not have.
+    pub reuse_sd: f64,
+    /// Which networks stop at the first *measured* epoch without a training error.
+    pub stop_at_zero_error: Scope,
+}
+
+words!(
+    /// How measured epochs are spread.
+    Spread {
+        /// Evenly on a log scale.
+        Log = "log",
+        /// Every `every` epochs.
+        Every = "every",
+        /// Only at the end.
+        End = "end",
+    }
+);
+
+/// When a network is measured. The last epoch always is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EvaluateSpec {
+    /// How the measured epochs are spread.
+    pub spread: Spread,
+    /// Number of measured epochs (log).
+    pub points: u32,
+    /// Distance in epochs (every).
+    pub every: u32,
+}
+
+impl EvaluateSpec {
+    /// The measured epochs of a training of `epochs`, ascending and without repeats; the last is always `epochs`.
+    #[must_use]
+    pub fn epochs(&self, epochs: u32) -> Vec<u32> {
+        let mut measured: Vec<u32> = match self.spread {
+            Spread::End => Vec::new(),
+            Spread::Every => (1..=epochs)
+                .filter(|epoch| epoch.is_multiple_of(self.every.max(1)))
+                .collect(),
+            Spread::Log => {
+                // Points are floor(epochs^(i/(points-1))): computed in integers' neighbourhood, so libm's last bit cannot matter.
+                let last = f64::from(self.points.max(2) - 1);
+                (0..self.points)
+                    .map(|i| (f64::from(epochs).powf(f64::from(i) / last) + 1e-9).floor() as u32)
+                    .collect()
+            }
+        };
+        measured.push(epochs);
+        measured.retain(|&epoch| epoch >= 1 && epoch <= epochs);
+        measured.sort_unstable();
+        measured.dedup();
+        measured
+    }
+}
+
+/// A trial as it is queued: its name, its settings and what it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrialKey {
+    /// Its name for ever.
+    pub identity: Identity,
+    /// What it must share with others to be trained beside them.
+    pub pack_key: PackKey,
+    /// Content of its data set.
+    pub data: ContentHash,
+    /// The trial whose final weights it starts from.
+    pub parent: Option<Identity>,
+}

@@ -1,0 +1,3 @@
+//! The science: networks, optimizers, data, exact resume. Synchronous; knows no network and no clock.
+
+pub mod pack;
