@@ -1,0 +1,14 @@
+//! `descent plan`.
+
+use crate::exit::Exit;
+use crate::global::Global;
+
+/// Options of `descent plan`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+/// Runs the command.
+#[allow(clippy::unused_async, reason = "commands share one signature")]
+pub(crate) async fn run(_args: Args, _global: &Global) -> anyhow::Result<Exit> {
+    anyhow::bail!("`descent plan` is not built yet")
+}

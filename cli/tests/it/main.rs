@@ -1,0 +1,1 @@
+//! System tests of the `descent` binary and of the workspace itself.
