@@ -1,6 +1,7 @@
 //! What a sweep is: axes, trials, identity, shape arithmetic. Pure: no async, no I/O, no tensors.
 
 pub mod id;
+pub mod lease;
 pub mod outcome;
 pub mod state;
 pub mod trial;

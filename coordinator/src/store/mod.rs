@@ -13,6 +13,7 @@ use descent_spec::id::{
     AttemptNumber, ContentHash, Identity, PackKey, RequestId, SessionId, SweepId, Timestamp,
     TrialId,
 };
+pub use descent_spec::lease::{Artifact, Claimed, Directive, Fence, Held, Purpose, Verdict};
 use descent_spec::outcome::{Failure, Measurement, TrialResult};
 use descent_spec::state::{SweepState, TrialState};
 
@@ -65,26 +66,6 @@ pub enum StoreError {
     /// Anything else that the database reported.
     #[error("database error: {0}")]
     Database(String),
-}
-
-/// The right to write about one attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Fence {
-    /// Who.
-    pub session: SessionId,
-    /// Which trial.
-    pub trial: TrialId,
-    /// Which execution of it.
-    pub attempt: AttemptNumber,
-}
-
-/// Whether a fenced write was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Durable; also when the same write had been taken before.
-    Accepted,
-    /// The fence is not the trial's current attempt, or the trial is terminal otherwise. Nothing changed.
-    Fenced,
 }
 
 /// A sweep as it is submitted.
@@ -281,37 +262,6 @@ pub struct Ask {
     pub data: Vec<ContentHash>,
 }
 
-/// A claimed trial.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Claimed {
-    /// The trial.
-    pub trial: TrialId,
-    /// Its new attempt.
-    pub attempt: AttemptNumber,
-    /// Its name.
-    pub identity: Identity,
-    /// Its pack key.
-    pub pack_key: PackKey,
-    /// Content of its data set.
-    pub data: ContentHash,
-    /// Canonical settings, JSON.
-    pub params: String,
-    /// Where to go on from.
-    pub checkpoint: Option<Artifact>,
-    /// Final weights of its parent.
-    pub parent_weights: Option<Artifact>,
-    /// Time limit of one attempt, 0: none.
-    pub time_limit_ms: u64,
-    /// Time between checkpoints.
-    pub checkpoint_ms: u32,
-    /// Epochs between checkpoints, 0: by time only.
-    pub checkpoint_epochs: u32,
-    /// Whether the final weights are kept for people, not only for dependants.
-    pub keep_weights: bool,
-    /// One sweep that wants it.
-    pub sweep: String,
-}
-
 /// The answer to a claim.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Claim {
@@ -319,48 +269,6 @@ pub struct Claim {
     pub claimed: Vec<Claimed>,
     /// Data sets (content hashes) that ready trials need and the asker lacks; filled when nothing was claimed.
     pub missing_data: Vec<ContentHash>,
-}
-
-/// A stored file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Artifact {
-    /// BLAKE3 of its content.
-    pub hash: ContentHash,
-    /// Its length.
-    pub bytes: u64,
-}
-
-/// What a heartbeat says of one trial.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Held {
-    /// The trial.
-    pub trial: TrialId,
-    /// The attempt.
-    pub attempt: AttemptNumber,
-    /// Epochs completed.
-    pub epoch: u32,
-    /// Steps completed.
-    pub step: u64,
-}
-
-/// What a worker shall do with a trial that it holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Directive {
-    /// Go on.
-    Continue,
-    /// Stop: the trial is no longer wanted.
-    Cancel,
-    /// Stop: the attempt is no longer this worker's.
-    Fenced,
-}
-
-/// What a committed file is to its trial.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// Where the next attempt goes on from.
-    Checkpoint,
-    /// The final weights.
-    Weights,
 }
 
 /// How a failed attempt goes on. Decided by [`crate::core`], carried out by the store.
