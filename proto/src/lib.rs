@@ -1,5 +1,9 @@
 //! The wire: messages, services, and checked conversions at the edge.
 
+pub mod channel;
+pub mod convert;
+pub mod retry;
+
 /// Generated messages and services of package `descent.v1`.
 #[allow(
     clippy::all,
