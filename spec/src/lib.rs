@@ -1,10 +1,17 @@
 //! What a sweep is: axes, trials, identity, shape arithmetic. Pure: no async, no I/O, no tensors.
 
+pub mod data;
 pub mod id;
 pub mod lease;
+pub mod identity;
 pub mod outcome;
+pub mod params;
+pub mod setting;
+pub mod shape;
 pub mod state;
 pub mod trial;
+pub mod value;
+pub mod values;
 
 /// Raised when a change of the code changes results, so that old and new numbers are never mixed. Part of every identity.
 pub const NUMERICS_VERSION: u32 = 1;

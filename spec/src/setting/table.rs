@@ -1,0 +1,235 @@
+//! The table itself, sorted by name.
+
+use super::{Applies, Bound, Condition, Fallback, Kind, Setting, Test};
+
+/// Makes the keys and the table from one list, so that `SETTINGS[key as usize]` is the key's row.
+macro_rules! settings {
+    ($($key:ident = $name:literal, $alias:expr, $kind:expr, $fallback:expr, $unit:literal, $applies:expr, $marks:expr, $doc:literal;)+) => {
+        /// Names a setting. Ordered as the settings' names.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Key {
+            $(#[doc = concat!("`", $name, "`: ", $doc)] $key),+
+        }
+
+        impl Key {
+            /// Every key, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$key),+];
+        }
+
+        /// Every setting, sorted by name.
+        pub static SETTINGS: [Setting; Key::ALL.len()] = [$(
+            Setting {
+                key: Key::$key,
+                name: $name,
+                alias: $alias,
+                kind: $kind,
+                fallback: $fallback,
+                unit: $unit,
+                applies: $applies,
+                identifies: $marks.0,
+                sweepable: $marks.1,
+                doc: $doc,
+            }
+        ),+];
+    };
+}
+
+const U32_MAX: u64 = u32::MAX as u64;
+/// A count of at least one thing.
+const COUNT: Kind = Kind::Integer {
+    min: 1,
+    max: U32_MAX,
+};
+/// Sweep files and databases hold whole numbers up to 2⁶³ − 1.
+const SEED: Kind = Kind::Integer {
+    min: 0,
+    max: i64::MAX as u64,
+};
+/// A share.
+const SHARE: Kind = Kind::Float {
+    min: Bound::Closed(0.0),
+    max: Bound::Closed(1.0),
+};
+/// A decay or a momentum.
+const BELOW_ONE: Kind = Kind::Float {
+    min: Bound::Closed(0.0),
+    max: Bound::Open(1.0),
+};
+/// A standard deviation or a strength that may be 0.
+const STRENGTH: Kind = Kind::Float {
+    min: Bound::Closed(0.0),
+    max: Bound::Closed(1e3),
+};
+const SCOPE: Kind = Kind::Word(&["never", "below-threshold", "always"]);
+
+/// Means something for networks trained by gradient descent.
+const MLP: Applies = Applies::All(&[Condition {
+    key: Key::ModelKind,
+    test: Test::OneOf(&["mlp"]),
+}]);
+/// Means something for closed forms.
+const FEATURES: Applies = Applies::All(&[Condition {
+    key: Key::ModelKind,
+    test: Test::NoneOf(&["mlp"]),
+}]);
+
+/// (part of the identity, may be swept)
+const DECIDES: (bool, bool) = (true, true);
+const NAME_ONLY: (bool, bool) = (false, true);
+const OF_THE_SWEEP: (bool, bool) = (true, false);
+
+settings! {
+    DataCentre = "data.centre", None,
+        Kind::Boolean, Fallback::Boolean(true), "",
+        Applies::Always, DECIDES,
+        "Whether the mean image of the training samples is subtracted from every input.";
+    DataDataset = "data.dataset", Some("dataset"),
+        Kind::Text { max: 4096 }, Fallback::Required, "",
+        Applies::Always, NAME_ONLY,
+        "Name of a known data set, or a path.";
+    DataLabelNoise = "data.label_noise", Some("label_noise"),
+        SHARE, Fallback::Float(0.0), "",
+        Applies::Always, DECIDES,
+        "Share of training labels replaced by another class, drawn uniformly.";
+    DataSamples = "data.samples", Some("samples"),
+        COUNT, Fallback::All, "",
+        Applies::Always, DECIDES,
+        "Training samples, drawn with `data.seed`.";
+    DataSeed = "data.seed", None,
+        SEED, Fallback::Integer(0), "",
+        Applies::Any(&[
+                Condition { key: Key::DataSamples, test: Test::Given },
+                Condition { key: Key::DataLabelNoise, test: Test::NonZero },
+                Condition { key: Key::DataValidation, test: Test::NonZero },
+            ]), DECIDES,
+        "Which samples are drawn, which labels are noisy.";
+    DataTestSamples = "data.test_samples", None,
+        COUNT, Fallback::All, "",
+        Applies::Always, DECIDES,
+        "Test samples, the first ones.";
+    DataValidation = "data.validation", None,
+        Kind::Integer { min: 0, max: U32_MAX }, Fallback::Integer(0), "",
+        Applies::Always, DECIDES,
+        "Training samples held out, drawn besides `data.samples`.";
+    EvaluateEvery = "evaluate.every", None,
+        COUNT, Fallback::Integer(100), "epochs",
+        Applies::All(&[Condition { key: Key::EvaluateSpread, test: Test::OneOf(&["every"]) }]), DECIDES,
+        "Distance between measured epochs.";
+    EvaluatePoints = "evaluate.points", None,
+        Kind::Integer { min: 2, max: 10_000 }, Fallback::Integer(30), "",
+        Applies::All(&[Condition { key: Key::EvaluateSpread, test: Test::OneOf(&["log"]) }]), DECIDES,
+        "Number of measured epochs, before those that coincide are merged.";
+    EvaluateSpread = "evaluate.spread", None,
+        Kind::Word(&["log", "every", "end"]), Fallback::Word("log"), "",
+        MLP, DECIDES,
+        "How measured epochs are spread: evenly on a log scale, every so many, or only the end. The last epoch is always measured.";
+    Experiment = "experiment", None,
+        Kind::Word(&["risk-curve", "random-features"]), Fallback::Word("risk-curve"), "",
+        Applies::Always, OF_THE_SWEEP,
+        "The kind of question.";
+    ModelBandwidth = "model.bandwidth", Some("bandwidth"),
+        Kind::Float { min: Bound::Open(0.0), max: Bound::Closed(1e9) }, Fallback::Float(5.0), "",
+        Applies::All(&[Condition { key: Key::ModelKind, test: Test::OneOf(&["fourier-features"]) }]), DECIDES,
+        "Bandwidth of the kernel: directions are normal with standard deviation 1 / bandwidth.";
+    ModelDepth = "model.depth", Some("depth"),
+        Kind::Integer { min: 1, max: 64 }, Fallback::Integer(1), "layers",
+        MLP, DECIDES,
+        "Number of hidden layers.";
+    ModelInit = "model.init", None,
+        Kind::Word(&["glorot-uniform", "glorot-normal", "he-normal", "normal"]), Fallback::Word("glorot-uniform"), "",
+        MLP, DECIDES,
+        "Distribution of the initial weights; biases start at 0.";
+    ModelInitSd = "model.init_sd", None,
+        Kind::Float { min: Bound::Open(0.0), max: Bound::Closed(1e3) }, Fallback::Float(0.1), "",
+        Applies::All(&[Condition { key: Key::ModelInit, test: Test::OneOf(&["normal"]) }]), DECIDES,
+        "Standard deviation of the initial weights.";
+    ModelKind = "model.kind", None,
+        Kind::Word(&["mlp", "fourier-features", "relu-features"]), Fallback::Word("mlp"), "",
+        Applies::Always, DECIDES,
+        "What learns: a fully connected ReLU network, or least squares on random features.";
+    ModelRidge = "model.ridge", Some("ridge"),
+        Kind::Float { min: Bound::Closed(0.0), max: Bound::Closed(1e12) }, Fallback::Float(0.0), "",
+        FEATURES, DECIDES,
+        "Ridge λ of ‖Φa − y‖² + λ‖a‖²; 0: least squares, of minimum norm where it interpolates.";
+    ModelWidth = "model.width", Some("width"),
+        Kind::Integer { min: 1, max: 10_000_000 }, Fallback::Required, "units",
+        Applies::Always, DECIDES,
+        "Units per hidden layer, or number of random features.";
+    Seed = "seed", None,
+        SEED, Fallback::Integer(0), "",
+        Applies::Always, DECIDES,
+        "Seed of initial weights and random features.";
+    TrainBatch = "train.batch", Some("batch"),
+        COUNT, Fallback::Integer(100), "samples",
+        MLP, DECIDES,
+        "Samples per step; the last batch of an epoch may be smaller.";
+    TrainEpochs = "train.epochs", Some("epochs"),
+        COUNT, Fallback::Required, "epochs",
+        MLP, DECIDES,
+        "Passes over the training samples.";
+    TrainLoss = "train.loss", Some("loss"),
+        Kind::Word(&["squared", "cross-entropy"]), Fallback::Word("squared"), "",
+        MLP, DECIDES,
+        "What is minimised: the squared error of linear outputs, or softmax cross-entropy.";
+    TrainOptimizerBeta1 = "train.optimizer.beta1", None,
+        BELOW_ONE, Fallback::Float(0.9), "",
+        Applies::All(&[Condition { key: Key::TrainOptimizerKind, test: Test::OneOf(&["adam"]) }]), DECIDES,
+        "Adam's decay of the first moment.";
+    TrainOptimizerBeta2 = "train.optimizer.beta2", None,
+        BELOW_ONE, Fallback::Float(0.999), "",
+        Applies::All(&[Condition { key: Key::TrainOptimizerKind, test: Test::OneOf(&["adam"]) }]), DECIDES,
+        "Adam's decay of the second moment.";
+    TrainOptimizerEpsilon = "train.optimizer.epsilon", None,
+        Kind::Float { min: Bound::Open(0.0), max: Bound::Closed(1.0) }, Fallback::Float(1e-8), "",
+        Applies::All(&[Condition { key: Key::TrainOptimizerKind, test: Test::OneOf(&["adam"]) }]), DECIDES,
+        "Added by Adam to the root of the second moment.";
+    TrainOptimizerKind = "train.optimizer.kind", Some("optimizer"),
+        Kind::Word(&["sgd", "adam"]), Fallback::Word("sgd"), "",
+        MLP, DECIDES,
+        "The rule that turns gradients into steps.";
+    TrainOptimizerLr = "train.optimizer.lr", Some("lr"),
+        Kind::Float { min: Bound::Open(0.0), max: Bound::Closed(1e3) }, Fallback::Required, "",
+        MLP, DECIDES,
+        "Learning rate.";
+    TrainOptimizerMomentum = "train.optimizer.momentum", Some("momentum"),
+        BELOW_ONE, Fallback::Float(0.0), "",
+        Applies::All(&[Condition { key: Key::TrainOptimizerKind, test: Test::OneOf(&["sgd"]) }]), DECIDES,
+        "Momentum μ of v ← μv + g, w ← w − lr·v.";
+    TrainOrderSeed = "train.order_seed", Some("order_seed"),
+        SEED, Fallback::Integer(0), "",
+        MLP, DECIDES,
+        "Seed of the order of samples; shared by all trials unless swept.";
+    TrainReuseSd = "train.reuse_sd", None,
+        STRENGTH, Fallback::Float(0.1), "",
+        Applies::All(&[Condition { key: Key::TrainWeightReuse, test: Test::NoneOf(&["never"]) }]), DECIDES,
+        "Standard deviation of the weights that the narrower network does not have.";
+    TrainScheduleEvery = "train.schedule.every", None,
+        COUNT, Fallback::Integer(500), "epochs",
+        Applies::All(&[Condition { key: Key::TrainScheduleKind, test: Test::OneOf(&["step"]) }]), DECIDES,
+        "Epochs between two multiplications of the learning rate.";
+    TrainScheduleFactor = "train.schedule.factor", None,
+        Kind::Float { min: Bound::Open(0.0), max: Bound::Closed(10.0) }, Fallback::Float(0.9), "",
+        Applies::All(&[Condition { key: Key::TrainScheduleKind, test: Test::OneOf(&["step"]) }]), DECIDES,
+        "Multiplies the learning rate each time.";
+    TrainScheduleKind = "train.schedule.kind", Some("schedule"),
+        Kind::Word(&["constant", "step", "cosine"]), Fallback::Word("constant"), "",
+        MLP, DECIDES,
+        "The learning rate over time: the same, factor^⌊epoch / every⌋, or ½(1 + cos(π·step / steps)).";
+    TrainScheduleScope = "train.schedule.scope", None,
+        Kind::Word(&["below-threshold", "always"]), Fallback::Word("always"), "",
+        Applies::All(&[Condition { key: Key::TrainScheduleKind, test: Test::NoneOf(&["constant"]) }]), DECIDES,
+        "Which networks the schedule holds for; the others train at a constant rate.";
+    TrainStopAtZeroError = "train.stop_at_zero_error", None,
+        SCOPE, Fallback::Word("never"), "",
+        MLP, DECIDES,
+        "Which networks stop at the first measured epoch without a training error.";
+    TrainWeightDecay = "train.weight_decay", Some("weight_decay"),
+        STRENGTH, Fallback::Float(0.0), "",
+        MLP, DECIDES,
+        "λ of an added λ/2·‖w‖² on the weights, not on the biases.";
+    TrainWeightReuse = "train.weight_reuse", Some("weight_reuse"),
+        SCOPE, Fallback::Word("never"), "",
+        MLP, DECIDES,
+        "Which networks start from the trained weights of the next narrower one.";
+}

@@ -1,0 +1,206 @@
+//! Arithmetic of shapes: how many parameters a model has, what training it costs, how much memory it takes.
+
+use crate::data::KnownData;
+use crate::trial::{DataSpec, EvaluateSpec, ModelSpec, Optimizer, Scope, Spread, TrialSpec};
+
+/// The samples that a trial sees, and their extent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataShape {
+    /// Numbers per sample.
+    pub inputs: u32,
+    /// Classes.
+    pub outputs: u32,
+    /// Samples trained on: n.
+    pub train_samples: u32,
+    /// Samples held out.
+    pub validation_samples: u32,
+    /// Samples tested on.
+    pub test_samples: u32,
+}
+
+/// A trial that asks for more samples than there are.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} asks for {asked} samples, the data set has {available}")]
+pub struct TooFewSamples {
+    /// The setting.
+    pub what: &'static str,
+    /// How many it asks for.
+    pub asked: u64,
+    /// How many there are.
+    pub available: u32,
+}
+
+impl DataShape {
+    /// What a trial sees of a data set.
+    ///
+    /// # Errors
+    /// When it asks for more than there is.
+    pub fn of(known: &KnownData, spec: &DataSpec) -> Result<Self, TooFewSamples> {
+        let too_few = |what, asked, available| TooFewSamples {
+            what,
+            asked,
+            available,
+        };
+        let held_out = u64::from(spec.validation);
+        let train_samples = match spec.samples {
+            Some(samples) => samples,
+            None => known.train_samples.saturating_sub(spec.validation),
+        };
+        let asked = u64::from(train_samples) + held_out;
+        if train_samples == 0 || asked > u64::from(known.train_samples) {
+            let what = match (spec.samples, spec.validation) {
+                (Some(_), 0) => "data.samples",
+                (Some(_), _) => "data.samples with data.validation",
+                (None, _) => "data.validation",
+            };
+            return Err(too_few(what, asked, known.train_samples));
+        }
+        let test_samples = spec.test_samples.unwrap_or(known.test_samples);
+        if test_samples > known.test_samples {
+            return Err(too_few(
+                "data.test_samples",
+                test_samples.into(),
+                known.test_samples,
+            ));
+        }
+        Ok(Self {
+            inputs: known.inputs,
+            outputs: known.outputs,
+            train_samples,
+            validation_samples: spec.validation,
+            test_samples,
+        })
+    }
+
+    /// The number of parameters around which a network can fit every training sample: n·K.
+    #[must_use]
+    pub fn threshold(&self) -> u64 {
+        u64::from(self.train_samples) * u64::from(self.outputs)
+    }
+
+    fn measured_samples(&self) -> f64 {
+        f64::from(self.train_samples)
+            + f64::from(self.validation_samples)
+            + f64::from(self.test_samples)
+    }
+}
+
+impl Scope {
+    /// Whether a rule of this scope holds for a network of so many parameters. `threshold` is n·K.
+    #[must_use]
+    pub const fn holds(self, parameters: u64, threshold: u64) -> bool {
+        match self {
+            Self::Never => false,
+            Self::BelowThreshold => parameters < threshold,
+            Self::Always => true,
+        }
+    }
+}
+
+/// Count of trained numbers, biases included. d inputs, L layers of H units, K outputs:
+/// (d + 1)·H + (L − 1)·(H + 1)·H + (H + 1)·K; N random features: N·K. Saturates.
+#[must_use]
+pub fn parameters(model: &ModelSpec, inputs: u32, outputs: u32) -> u64 {
+    let (d, k) = (u64::from(inputs), u64::from(outputs));
+    match *model {
+        ModelSpec::Mlp { width, depth, .. } => {
+            let h = u64::from(width);
+            let hidden =
+                u64::from(depth.saturating_sub(1)).saturating_mul((h + 1).saturating_mul(h));
+            (d + 1)
+                .saturating_mul(h)
+                .saturating_add(hidden)
+                .saturating_add((h + 1).saturating_mul(k))
+        }
+        ModelSpec::Features { width, .. } => u64::from(width).saturating_mul(k),
+    }
+}
+
+/// Floating-point operations of a trial, its measurements included. A multiplication and an addition count as two.
+///
+/// A network's step costs 2 operations per weight and sample forwards and 4 backwards, less the gradient of the inputs, which
+/// nobody needs. Least squares on N features of n samples costs 2·m·M²: M the larger and m the smaller of n and N, taken as
+/// 2·M·m² + (2/3)·m³ for a factorisation.
+#[must_use]
+pub fn cost_flops(spec: &TrialSpec, shape: &DataShape) -> f64 {
+    let measurements = match spec.model {
+        ModelSpec::Mlp { .. } => measurement_count(&spec.evaluate, spec.train.epochs),
+        ModelSpec::Features { .. } => 1,
+    };
+    cost_with(spec, shape, measurements)
+}
+
+/// Number of measured epochs.
+#[must_use]
+pub(crate) fn measurement_count(evaluate: &EvaluateSpec, epochs: u32) -> u32 {
+    match evaluate.spread {
+        Spread::End => 1,
+        Spread::Every => epochs.div_ceil(evaluate.every.max(1)),
+        Spread::Log => u32::try_from(evaluate.epochs(epochs).len()).unwrap_or(u32::MAX),
+    }
+}
+
+/// [`cost_flops`] for a known number of measurements: counting them is what takes time.
+pub(crate) fn cost_with(spec: &TrialSpec, shape: &DataShape, measurements: u32) -> f64 {
+    let (d, k) = (f64::from(shape.inputs), f64::from(shape.outputs));
+    let n = f64::from(shape.train_samples);
+    let measured = shape.measured_samples();
+    match spec.model {
+        ModelSpec::Mlp { width, depth, .. } => {
+            let h = f64::from(width);
+            let weights = d * h + (f64::from(depth) - 1.0) * h * h + h * k;
+            let train = f64::from(spec.train.epochs) * n * (6.0 * weights - 2.0 * d * h);
+            train + f64::from(measurements) * measured * 2.0 * weights
+        }
+        ModelSpec::Features { width, .. } => {
+            let features = f64::from(width);
+            let (small, large) = (n.min(features), n.max(features));
+            let make = 2.0 * d * features * measured;
+            let solve = 2.0 * large * small * small + 2.0 / 3.0 * small.powi(3);
+            make + solve + 2.0 * features * k * measured
+        }
+    }
+}
+
+/// Bytes that one trial's own buffers take in a pack, its share of stacked activations included; the samples, which a pack
+/// holds once, are in [`data_bytes`].
+#[must_use]
+pub fn memory_bytes(spec: &TrialSpec, shape: &DataShape) -> u64 {
+    const F32: u64 = 4;
+    const F64: u64 = 8;
+    let parameters = parameters(&spec.model, shape.inputs, shape.outputs);
+    match spec.model {
+        ModelSpec::Mlp { width, depth, .. } => {
+            // Weights, gradients, and one or two moments.
+            let copies = match spec.train.optimizer {
+                Optimizer::Sgd { .. } => 3,
+                Optimizer::Adam { .. } => 4,
+            };
+            // Activations and their gradients of one batch; measuring goes through in batches of the same order.
+            let batch = u64::from(spec.train.batch.min(shape.train_samples)).max(256);
+            let units = u64::from(width) * u64::from(depth) + u64::from(shape.outputs);
+            parameters
+                .saturating_mul(copies)
+                .saturating_add(batch.saturating_mul(units).saturating_mul(2))
+                .saturating_mul(F32)
+        }
+        ModelSpec::Features { width, .. } => {
+            // The feature matrix, its factorisation and the Gram matrix of the smaller side, in double precision.
+            let (n, features) = (u64::from(shape.train_samples), u64::from(width));
+            let small = n.min(features);
+            (2 * n * features)
+                .saturating_add(small * small)
+                .saturating_add(parameters)
+                .saturating_mul(F64)
+        }
+    }
+}
+
+/// Bytes of the samples that a trial sees, as single-precision inputs and one byte per label.
+#[must_use]
+pub fn data_bytes(shape: &DataShape) -> u64 {
+    let samples = u64::from(shape.train_samples)
+        + u64::from(shape.validation_samples)
+        + u64::from(shape.test_samples);
+    samples * (u64::from(shape.inputs) * 4 + 1)
+}

@@ -1,0 +1,303 @@
+//! Settings with values, as given: not yet canonical. What files and axes fill, and what trials are resolved from.
+
+use crate::setting::{Applies, Fallback, Key};
+use crate::trial::{
+    DataSpec, EvaluateSpec, Experiment, FeatureKind, Init, Loss, ModelSpec, Optimizer, Schedule,
+    Scope, Spread, TrainSpec, TrialSpec,
+};
+use crate::value::Value;
+
+/// Settings that together describe no trial.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unresolved {
+    /// A setting without a default is not given.
+    #[error("`{0}` is not given and has no default")]
+    Missing(&'static str),
+    /// The experiment does not go with the model.
+    #[error("experiment \"{experiment}\" does not go with model.kind \"{kind}\"")]
+    Mismatch {
+        /// The experiment's word.
+        experiment: &'static str,
+        /// The model's word.
+        kind: &'static str,
+    },
+}
+
+/// One value, or none, for each setting.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Values([Option<Value>; Key::ALL.len()]);
+
+impl Default for Values {
+    fn default() -> Self {
+        Self([const { None }; Key::ALL.len()])
+    }
+}
+
+impl Values {
+    /// The value as given, whether it means something or not.
+    #[must_use]
+    pub fn given(&self, key: Key) -> Option<&Value> {
+        self.0[key as usize].as_ref()
+    }
+
+    /// Gives a value, which has passed the setting's [`kind`](crate::setting::Setting::kind).
+    pub fn set(&mut self, key: Key, value: Value) {
+        self.0[key as usize] = Some(value);
+    }
+
+    /// Takes a value back.
+    pub fn clear(&mut self, key: Key) {
+        self.0[key as usize] = None;
+    }
+
+    /// Whether the setting means something, the others being what they are.
+    #[must_use]
+    pub fn applies(&self, key: Key) -> bool {
+        let holds = |condition: &crate::setting::Condition| {
+            condition.holds(self.in_effect(condition.key).as_ref())
+        };
+        match key.setting().applies {
+            Applies::Always => true,
+            Applies::All(conditions) => conditions.iter().all(holds),
+            Applies::Any(conditions) => conditions.iter().any(holds),
+        }
+    }
+
+    /// The value that counts: the given one or the default; `None` where the setting means nothing, is "all", or is missing.
+    #[must_use]
+    pub fn in_effect(&self, key: Key) -> Option<Value> {
+        self.applies(key).then(|| self.or_default(key)).flatten()
+    }
+
+    fn or_default(&self, key: Key) -> Option<Value> {
+        self.given(key)
+            .cloned()
+            .or_else(|| key.setting().fallback.value())
+    }
+
+    /// What makes two trials different: settings that mean something and are not at their default, sorted by name.
+    pub(crate) fn canonical(&self) -> Vec<(Key, Value)> {
+        Key::ALL
+            .iter()
+            .filter_map(|&key| {
+                let value = self.given(key)?;
+                let default = key.setting().fallback.value();
+                (default.as_ref() != Some(value) && self.applies(key)).then(|| (key, value.clone()))
+            })
+            .collect()
+    }
+
+    fn required(&self, key: Key) -> Result<Value, Unresolved> {
+        self.or_default(key)
+            .ok_or(Unresolved::Missing(key.setting().name))
+    }
+
+    fn whole(&self, key: Key) -> Result<u64, Unresolved> {
+        match self.required(key)? {
+            Value::Integer(value) => Ok(value),
+            other => unreachable!(
+                "the table makes `{}` whole, not {other}",
+                key.setting().name
+            ),
+        }
+    }
+
+    fn count(&self, key: Key) -> Result<u32, Unresolved> {
+        self.whole(key)
+            .map(|value| u32::try_from(value).expect("the table bounds counts"))
+    }
+
+    fn optional_count(&self, key: Key) -> Result<Option<u32>, Unresolved> {
+        debug_assert_eq!(key.setting().fallback, Fallback::All);
+        if self.given(key).is_some() {
+            self.count(key).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn number(&self, key: Key) -> Result<f64, Unresolved> {
+        match self.required(key)? {
+            Value::Float(value) => Ok(value),
+            other => unreachable!(
+                "the table makes `{}` a number, not {other}",
+                key.setting().name
+            ),
+        }
+    }
+
+    fn word(&self, key: Key) -> Result<&'static str, Unresolved> {
+        match self.required(key)? {
+            Value::Word(value) => Ok(value),
+            other => unreachable!(
+                "the table makes `{}` a word, not {other}",
+                key.setting().name
+            ),
+        }
+    }
+
+    /// The trial that these settings describe.
+    ///
+    /// # Errors
+    /// When a setting without a default is missing, or the experiment does not go with the model.
+    pub fn resolve(&self) -> Result<TrialSpec, Unresolved> {
+        let experiment_word = self.word(Key::Experiment)?;
+        let experiment =
+            Experiment::from_word(experiment_word).expect("the table lists every experiment");
+        let kind = self.word(Key::ModelKind)?;
+        let features = FeatureKind::from_word(kind);
+        if features.is_some() != (experiment == Experiment::RandomFeatures) {
+            return Err(Unresolved::Mismatch {
+                experiment: experiment_word,
+                kind,
+            });
+        }
+        Ok(TrialSpec {
+            experiment,
+            data: self.data()?,
+            model: self.model(features)?,
+            train: if features.is_some() {
+                Self::untrained()
+            } else {
+                self.train()?
+            },
+            evaluate: if features.is_some() {
+                EvaluateSpec {
+                    spread: Spread::End,
+                    points: 2,
+                    every: 1,
+                }
+            } else {
+                self.evaluate()?
+            },
+            seed: self.whole(Key::Seed)?,
+        })
+    }
+
+    fn data(&self) -> Result<DataSpec, Unresolved> {
+        Ok(DataSpec {
+            dataset: match self.required(Key::DataDataset)? {
+                Value::Text(name) => name.to_string(),
+                other => unreachable!("the table makes `data.dataset` a text, not {other}"),
+            },
+            samples: self.optional_count(Key::DataSamples)?,
+            validation: self.count(Key::DataValidation)?,
+            test_samples: self.optional_count(Key::DataTestSamples)?,
+            centre: self.required(Key::DataCentre)? == Value::Boolean(true),
+            label_noise: self.number(Key::DataLabelNoise)?,
+            seed: if self.applies(Key::DataSeed) {
+                self.whole(Key::DataSeed)?
+            } else {
+                0
+            },
+        })
+    }
+
+    fn model(&self, features: Option<FeatureKind>) -> Result<ModelSpec, Unresolved> {
+        let width = self.count(Key::ModelWidth)?;
+        Ok(match features {
+            Some(kind) => ModelSpec::Features {
+                kind,
+                width,
+                bandwidth: match kind {
+                    FeatureKind::Fourier => self.number(Key::ModelBandwidth)?,
+                    FeatureKind::Relu => 1.0,
+                },
+                ridge: self.number(Key::ModelRidge)?,
+            },
+            None => ModelSpec::Mlp {
+                width,
+                depth: self.count(Key::ModelDepth)?,
+                init: match self.word(Key::ModelInit)? {
+                    "glorot-uniform" => Init::GlorotUniform,
+                    "glorot-normal" => Init::GlorotNormal,
+                    "he-normal" => Init::HeNormal,
+                    "normal" => Init::Normal {
+                        sd: self.number(Key::ModelInitSd)?,
+                    },
+                    other => unreachable!("the table does not list the init `{other}`"),
+                },
+            },
+        })
+    }
+
+    fn scope(&self, key: Key) -> Result<Scope, Unresolved> {
+        self.word(key)
+            .map(|word| Scope::from_word(word).expect("the table lists every scope"))
+    }
+
+    fn train(&self) -> Result<TrainSpec, Unresolved> {
+        let lr = self.number(Key::TrainOptimizerLr)?;
+        Ok(TrainSpec {
+            loss: Loss::from_word(self.word(Key::TrainLoss)?).expect("the table lists every loss"),
+            optimizer: match self.word(Key::TrainOptimizerKind)? {
+                "sgd" => Optimizer::Sgd {
+                    lr,
+                    momentum: self.number(Key::TrainOptimizerMomentum)?,
+                },
+                "adam" => Optimizer::Adam {
+                    lr,
+                    beta1: self.number(Key::TrainOptimizerBeta1)?,
+                    beta2: self.number(Key::TrainOptimizerBeta2)?,
+                    epsilon: self.number(Key::TrainOptimizerEpsilon)?,
+                },
+                other => unreachable!("the table does not list the optimizer `{other}`"),
+            },
+            schedule: match self.word(Key::TrainScheduleKind)? {
+                "constant" => Schedule::Constant,
+                "step" => Schedule::Step {
+                    factor: self.number(Key::TrainScheduleFactor)?,
+                    every: self.count(Key::TrainScheduleEvery)?,
+                },
+                "cosine" => Schedule::Cosine,
+                other => unreachable!("the table does not list the schedule `{other}`"),
+            },
+            schedule_scope: self.scope(Key::TrainScheduleScope)?,
+            weight_decay: self.number(Key::TrainWeightDecay)?,
+            batch: self.count(Key::TrainBatch)?,
+            epochs: self.count(Key::TrainEpochs)?,
+            order_seed: self.whole(Key::TrainOrderSeed)?,
+            weight_reuse: self.scope(Key::TrainWeightReuse)?,
+            reuse_sd: self.number(Key::TrainReuseSd)?,
+            stop_at_zero_error: self.scope(Key::TrainStopAtZeroError)?,
+        })
+    }
+
+    /// What closed forms carry in place of training settings: constants, so that equal trials compare equal.
+    fn untrained() -> TrainSpec {
+        TrainSpec {
+            loss: Loss::Squared,
+            optimizer: Optimizer::Sgd {
+                lr: 0.0,
+                momentum: 0.0,
+            },
+            schedule: Schedule::Constant,
+            schedule_scope: Scope::Always,
+            weight_decay: 0.0,
+            batch: 1,
+            epochs: 0,
+            order_seed: 0,
+            weight_reuse: Scope::Never,
+            reuse_sd: 0.0,
+            stop_at_zero_error: Scope::Never,
+        }
+    }
+
+    fn evaluate(&self) -> Result<EvaluateSpec, Unresolved> {
+        let spread = Spread::from_word(self.word(Key::EvaluateSpread)?)
+            .expect("the table lists every spread");
+        Ok(EvaluateSpec {
+            spread,
+            points: if spread == Spread::Log {
+                self.count(Key::EvaluatePoints)?
+            } else {
+                2
+            },
+            every: if spread == Spread::Every {
+                self.count(Key::EvaluateEvery)?
+            } else {
+                1
+            },
+        })
+    }
+}
