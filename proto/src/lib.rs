@@ -2,6 +2,7 @@
 
 pub mod channel;
 pub mod convert;
+pub mod reason;
 pub mod retry;
 
 /// Generated messages and services of package `descent.v1`.

@@ -387,6 +387,24 @@ pub trait Store: Send + Sync + 'static {
         which: Rerun,
         now: Timestamp,
     ) -> Result<u64, StoreError>;
+    /// Trials that sweeps at work have ready, from their counters; a trial that two sweeps share counts twice.
+    async fn ready(&self) -> Result<u64, StoreError> {
+        const PAGE: u32 = 100;
+        let mut ready = 0;
+        let mut after = SweepId(0);
+        loop {
+            let page = self.sweeps(after, PAGE).await?;
+            ready += page
+                .iter()
+                .filter(|row| matches!(row.state, SweepState::Expanding | SweepState::Running))
+                .filter_map(|row| row.counts.get(&TrialState::Ready))
+                .sum::<u64>();
+            match page.last() {
+                Some(row) if page.len() == PAGE as usize => after = row.id,
+                _ => return Ok(ready),
+            }
+        }
+    }
     /// Which of these identities have a result already.
     async fn finished(&self, identities: &[Identity]) -> Result<Vec<Identity>, StoreError>;
 
@@ -405,6 +423,7 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Vec<Directive>, StoreError>;
     /// Takes the most urgent claimable trial that fits and fills up with trials of its pack key; each gets its next attempt.
+    /// A repeated request gets the same trials again; an answer without trials is not remembered, so that a waiting call may ask again.
     /// An expired lease is revoked here, and only here: the previous attempt ends as `lost`.
     async fn claim(&self, ask: &Ask, now: Timestamp) -> Result<Claim, StoreError>;
     /// Adds measurements; chunks are numbered without gaps within the attempt. Answers the last stored number.
