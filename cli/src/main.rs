@@ -3,13 +3,18 @@
 mod command;
 mod exit;
 mod global;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "commands come to use it one by one"
+)]
+mod output;
 mod telemetry;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::exit::Exit;
 
 /// Version of the package and commit of the build.
 pub(crate) const VERSION: &str = env!("DESCENT_VERSION");
