@@ -47,7 +47,7 @@ pub struct Claimed {
     pub checkpoint_ms: u32,
     /// Epochs between checkpoints, 0: by time only.
     pub checkpoint_epochs: u32,
-    /// Whether the final weights are kept for people, not only for dependants.
+    /// Whether the final weights are to be stored: somebody asked for them, or a trial starts from them.
     pub keep_weights: bool,
     /// One sweep that wants it.
     pub sweep: String,

@@ -6,7 +6,12 @@
 //! * `now` comes from the caller. A store reads no clock.
 //! * Calls with a [`RequestId`] may be repeated; the second answer equals the first.
 
+pub mod memory;
+mod naming;
+mod number;
+
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use descent_spec::id::{
@@ -31,7 +36,7 @@ pub enum StoreError {
     /// The thing is in a state that does not allow this.
     #[error("{0}")]
     Conflict(String),
-    /// The session is unknown, closed or expired: the worker opens a new one.
+    /// The session is unknown or closed: the worker opens a new one. (One that only expired comes back with its next beat.)
     #[error("session {0} is not open")]
     SessionClosed(SessionId),
     /// The metric chunk leaves a gap.
@@ -52,6 +57,32 @@ pub enum StoreError {
         /// Newest version known.
         known: i64,
     },
+    /// Another coordinator has the database open.
+    #[error(
+        "{path} is in use by another coordinator ({holder}): stop that one, or talk to it with --coordinator"
+    )]
+    InUse {
+        /// The database file.
+        path: String,
+        /// Process and address of the other one, as far as it left them.
+        holder: String,
+    },
+    /// SQLite does not keep its promises on this file system.
+    #[error(
+        "{path} lies on a network file system ({kind}), where SQLite can lose data: put the database on a local disk, or use PostgreSQL (--db postgres://…)"
+    )]
+    NetworkFileSystem {
+        /// The database file.
+        path: String,
+        /// The kind of file system.
+        kind: String,
+    },
+    /// The file is something else.
+    #[error("{0} is not a SQLite database of descent: name another file with --db")]
+    NotADatabase(String),
+    /// The address names no database that descent knows.
+    #[error("`{0}` is no database address: use sqlite:PATH or postgres://USER@HOST/NAME")]
+    BadAddress(String),
     /// The disk is full. Nothing was written.
     #[error(
         "the disk that holds the database is full: free some space and run again; nothing that was acknowledged is lost"
@@ -85,6 +116,28 @@ pub struct NewSweep {
     pub cost_total: f64,
     /// Higher goes first.
     pub priority: i64,
+    /// Its axes: the columns of its own view.
+    pub axes: Vec<Axis>,
+}
+
+/// An axis as a column of the sweep's own view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Axis {
+    /// Its (dotted) name.
+    pub name: String,
+    /// What its values are.
+    pub kind: AxisKind,
+}
+
+/// What the values of an axis are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AxisKind {
+    /// Whole numbers.
+    Integer,
+    /// Numbers.
+    Real,
+    /// Anything else, as text.
+    Text,
 }
 
 /// How to answer a sweep's name that exists already.
@@ -467,6 +520,9 @@ pub trait Store: Send + Sync + 'static {
 
     // --- the rest ---
 
+    /// Expires the open sessions of a worker of which the caller knows that its process is dead, so that nobody waits for
+    /// their leases to run out. Soft, as any expiry. Answers how many trials became claimable.
+    async fn disown(&self, worker: &str, now: Timestamp) -> Result<u64, StoreError>;
     /// One round: expire sessions, make their trials claimable (soft: the attempt number stays), promote delayed trials,
     /// finish sweeps. Harmless when two do it at once.
     async fn maintain(&self, now: Timestamp) -> Result<Maintained, StoreError>;
@@ -476,6 +532,21 @@ pub trait Store: Send + Sync + 'static {
     async fn explain(&self, trial: &str) -> Result<Explanation, StoreError>;
     /// Hashes that some trial, checkpoint or result refers to: all others may be collected.
     async fn artifacts_in_use(&self) -> Result<Vec<ContentHash>, StoreError>;
+    /// Leaves the coordinator's address where commands on the same machine find it. No-op where nothing is beside the database.
+    async fn announce(&self, address: &str) -> Result<(), StoreError>;
     /// Finishes pending writes and closes.
     async fn close(&self);
+}
+
+/// Opens the store that an address names, brings its schema up to date and takes hold of it.
+///
+/// `sqlite:PATH` (made when it is not there), `postgres://…`, or `memory:` (gone with the process).
+///
+/// # Errors
+/// [`StoreError`], each with its way out; nothing is changed then.
+pub async fn open_store(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+    match url.split_once(':') {
+        Some(("memory", _)) => Ok(Arc::new(memory::MemoryStore::default())),
+        _ => Err(StoreError::BadAddress(url.to_owned())),
+    }
 }

@@ -1,0 +1,107 @@
+//! Whether a failed trial runs again, and when.
+
+use descent_spec::id::Timestamp;
+use descent_spec::outcome::FailureKind;
+
+/// How failures are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Failures after which a trial is given up.
+    pub max_failures: u32,
+    /// Lost leases after which a trial is poisoned; `None`: never.
+    pub max_crashes: Option<u32>,
+    /// Upper end of the first delay.
+    pub first_delay_ms: u32,
+    /// Upper end of every delay.
+    pub longest_delay_ms: u32,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            max_failures: 3,
+            max_crashes: None,
+            first_delay_ms: 1_000,
+            longest_delay_ms: 300_000,
+        }
+    }
+}
+
+/// What follows a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Another attempt, not before this time.
+    At(Timestamp),
+    /// None.
+    GiveUp,
+}
+
+/// What follows the failure of a trial that had failed `failures` times before.
+///
+/// The delay is uniform between 0 and an upper end that doubles with every failure ("full jitter"), so that trials that
+/// failed together do not come back together. `uniform` is a random number in `[0, 1)`.
+#[must_use]
+pub fn after_failure(
+    kind: FailureKind,
+    failures: u32,
+    policy: &RetryPolicy,
+    uniform: f64,
+    now: Timestamp,
+) -> Retry {
+    if !kind.is_retryable() || failures.saturating_add(1) >= policy.max_failures {
+        return Retry::GiveUp;
+    }
+    Retry::At(now.plus_ms(delay_ms(failures, policy, uniform)))
+}
+
+/// The delay after `failures` earlier failures, in milliseconds.
+fn delay_ms(failures: u32, policy: &RetryPolicy, uniform: f64) -> i64 {
+    let doubled = u64::from(policy.first_delay_ms) << failures.min(31);
+    let upper = doubled.min(u64::from(policy.longest_delay_ms));
+    // At most 2³² − 1, so both conversions are exact; a float cast saturates, and NaN is 0.
+    (uniform.clamp(0.0, 1.0) * upper as f64) as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    #[test]
+    fn a_failure_that_repeats_itself_is_not_tried_again() {
+        let policy = RetryPolicy::default();
+        for kind in [
+            FailureKind::TimeLimit,
+            FailureKind::BadSpec,
+            FailureKind::Panic,
+        ] {
+            assert_eq!(after_failure(kind, 0, &policy, 0.5, NOW), Retry::GiveUp);
+        }
+    }
+
+    #[test]
+    fn the_last_failure_of_the_budget_gives_up() {
+        let policy = RetryPolicy {
+            max_failures: 3,
+            ..RetryPolicy::default()
+        };
+        let after = |failures| after_failure(FailureKind::Device, failures, &policy, 0.5, NOW);
+        assert_eq!(after(0), Retry::At(Timestamp(1_000_500)));
+        assert_eq!(after(1), Retry::At(Timestamp(1_001_000)));
+        assert_eq!(after(2), Retry::GiveUp);
+    }
+
+    proptest! {
+        #[test]
+        fn delays_stay_within_their_bounds(failures in 0_u32..200, uniform in 0.0..1.0_f64) {
+            let policy = RetryPolicy { max_failures: u32::MAX, ..RetryPolicy::default() };
+            let Retry::At(at) = after_failure(FailureKind::Device, failures, &policy, uniform, NOW) else {
+                return Err(TestCaseError::fail("gave up within the budget"));
+            };
+            prop_assert!(at >= NOW);
+            prop_assert!(at <= NOW.plus_ms(i64::from(policy.longest_delay_ms)));
+        }
+    }
+}

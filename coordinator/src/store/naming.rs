@@ -1,0 +1,119 @@
+//! What all stores decide and say alike: a sweep's name as a view's name, and which steering a state allows.
+
+use descent_spec::id::Identity;
+use descent_spec::state::SweepState;
+
+use super::{Steer, StoreError};
+use crate::core::sweep::hands_out;
+
+/// Longest identifier that PostgreSQL keeps whole.
+const LONGEST_IDENTIFIER: usize = 63;
+
+/// The name of a sweep's own view: `sweep_<name>`, everything but letters and digits as underscores.
+pub(super) fn view_name(sweep: &str) -> Result<String, StoreError> {
+    let word: String = sweep
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_lowercase()
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    let view = format!("sweep_{word}");
+    if word.is_empty() || view.len() > LONGEST_IDENTIFIER {
+        return Err(StoreError::Conflict(format!(
+            "`{sweep}` cannot name a sweep: 1 to {} characters, because its view is called `sweep_<name>`",
+            LONGEST_IDENTIFIER - "sweep_".len()
+        )));
+    }
+    if view == "sweep_trial" || view == "sweep_tally" {
+        return Err(StoreError::Conflict(format!(
+            "`{sweep}` cannot name a sweep: the database has a table `{view}` of its own"
+        )));
+    }
+    Ok(view)
+}
+
+/// Two sweeps cannot have one view.
+pub(super) fn view_taken(sweep: &str, view: &str, other: &str) -> StoreError {
+    StoreError::Conflict(format!(
+        "`{sweep}` cannot name a sweep: its view `{view}` would be that of the sweep `{other}`"
+    ))
+}
+
+/// The name is taken.
+pub(super) fn exists(sweep: &str) -> StoreError {
+    StoreError::Conflict(format!("there is a sweep `{sweep}` already"))
+}
+
+/// The sweep is not there.
+pub(super) fn no_sweep(name: &str) -> StoreError {
+    StoreError::NotFound {
+        what: "sweep",
+        name: name.to_owned(),
+    }
+}
+
+/// The trial is not there.
+pub(super) fn no_trial(name: &str) -> StoreError {
+    StoreError::NotFound {
+        what: "trial",
+        name: name.to_owned(),
+    }
+}
+
+/// A trial of a slice starts from one that nobody made.
+pub(super) fn no_parent(trial: Identity, parent: Identity) -> StoreError {
+    StoreError::Conflict(format!(
+        "trial {trial} starts from {parent}, which neither exists nor comes earlier in its slice"
+    ))
+}
+
+/// Several trials have a name that begins like this.
+pub(super) fn ambiguous(prefix: &str) -> StoreError {
+    StoreError::Conflict(format!(
+        "several trials' names begin with `{prefix}`: give more of it"
+    ))
+}
+
+/// Where steering takes a sweep; `None`: it is there already.
+pub(super) fn steered(
+    name: &str,
+    state: SweepState,
+    expanded: bool,
+    steer: Steer,
+) -> Result<Option<SweepState>, StoreError> {
+    let refuse = |why: &str| {
+        Err(StoreError::Conflict(format!(
+            "sweep `{name}` is {state}: {why}"
+        )))
+    };
+    let on = if expanded {
+        SweepState::Running
+    } else {
+        SweepState::Expanding
+    };
+    match (steer, state) {
+        (Steer::Pause, SweepState::Expanding | SweepState::Running) => Ok(Some(SweepState::Paused)),
+        (Steer::Resume, SweepState::Paused) => Ok(Some(on)),
+        (Steer::Cancel, SweepState::Expanding | SweepState::Running | SweepState::Paused) => {
+            Ok(Some(SweepState::Cancelled))
+        }
+        (Steer::Pause, SweepState::Paused) | (Steer::Cancel, SweepState::Cancelled) => Ok(None),
+        (Steer::Resume, state) if hands_out(state) => Ok(None),
+        (Steer::Pause, _) => refuse("there is nothing to pause"),
+        (Steer::Resume, _) => refuse("`descent rerun --missing` takes it up again"),
+        (Steer::Cancel, _) => refuse("there is nothing to cancel"),
+    }
+}
+
+/// The text as the beginning of an identity: hexadecimal, at least 4 digits, so that a slip does not name a trial.
+pub(super) fn identity_prefix(name: &str) -> Result<String, StoreError> {
+    let prefix = name.to_ascii_lowercase();
+    if prefix.len() < 4 || !prefix.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(no_trial(name));
+    }
+    Ok(prefix)
+}
