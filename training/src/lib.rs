@@ -1,5 +1,5 @@
 //! The science: networks, optimizers, data, exact resume. Synchronous; knows no network and no clock.
 
-pub mod device;
+pub mod data;
 pub mod pack;
 pub mod stream;

@@ -1,0 +1,19 @@
+//! Data sets: finding them, reading them, drawing samples from them.
+
+mod cifar;
+mod dataset;
+mod embedded;
+mod error;
+mod idx;
+pub mod known;
+mod prepare;
+mod source;
+mod store;
+mod synthetic;
+
+pub use dataset::{Dataset, Samples};
+pub use descent_spec::data::KnownData;
+pub use error::DataError;
+pub use prepare::{Prepared, prepare};
+pub use source::read_folder;
+pub use store::{DataStore, Listed, default_folder};
