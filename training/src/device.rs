@@ -1,0 +1,75 @@
+//! Where numbers are computed, and with which instructions.
+
+use std::fmt;
+use std::str::FromStr;
+
+use pulp::Arch;
+
+/// A device that trains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Device {
+    /// The processor: the stacked fast path, one thread a pack.
+    Cpu,
+    /// A CUDA device, by its number.
+    Cuda(usize),
+}
+
+/// A text that names no device.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no device: use `cpu`, `auto` or `cuda:0`")]
+pub struct InvalidDevice(pub String);
+
+impl Device {
+    /// The instruction set of its arithmetic, as recorded with every result. Exact resume holds within one.
+    #[must_use]
+    pub fn instruction_set(self) -> String {
+        match self {
+            Self::Cpu => cpu_instruction_set().to_owned(),
+            Self::Cuda(_) => "cuda".to_owned(),
+        }
+    }
+}
+
+/// The widest instruction set of this processor that the fast path has kernels for.
+#[must_use]
+pub fn cpu_instruction_set() -> &'static str {
+    match Arch::new() {
+        #[cfg(target_arch = "x86_64")]
+        Arch::V4(_) => "avx512",
+        #[cfg(target_arch = "x86_64")]
+        Arch::V3(_) => "avx2",
+        #[cfg(target_arch = "aarch64")]
+        Arch::Neon(_) => "neon",
+        _ => "portable",
+    }
+}
+
+/// Whether a first CUDA device is there and this build can use it.
+fn has_cuda() -> bool {
+    cfg!(feature = "cuda") && candle_core::Device::new_cuda(0).is_ok()
+}
+
+impl FromStr for Device {
+    type Err = InvalidDevice;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDevice> {
+        match text.split_once(':') {
+            None if text == "cpu" => Ok(Self::Cpu),
+            None if text == "auto" => Ok(if has_cuda() { Self::Cuda(0) } else { Self::Cpu }),
+            Some(("cuda", number)) if !number.starts_with('+') => number
+                .parse()
+                .map(Self::Cuda)
+                .map_err(|_| InvalidDevice(text.to_owned())),
+            _ => Err(InvalidDevice(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.pad("cpu"),
+            Self::Cuda(number) => f.pad(&format!("cuda:{number}")),
+        }
+    }
+}
