@@ -1,14 +1,16 @@
 //! What a sweep is: axes, trials, identity, shape arithmetic. Pure: no async, no I/O, no tensors.
 
 pub mod data;
+pub mod grid;
 pub mod id;
-pub mod lease;
 pub mod identity;
+pub mod lease;
 pub mod outcome;
 pub mod params;
 pub mod setting;
 pub mod shape;
 pub mod state;
+pub mod sweep;
 pub mod trial;
 pub mod value;
 pub mod values;

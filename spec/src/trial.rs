@@ -87,6 +87,16 @@ pub enum ModelSpec {
     },
 }
 
+impl ModelSpec {
+    /// Units per hidden layer, or number of random features.
+    #[must_use]
+    pub const fn width(&self) -> u32 {
+        match self {
+            Self::Mlp { width, .. } | Self::Features { width, .. } => *width,
+        }
+    }
+}
+
 /// Distribution of initial weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {

@@ -1,0 +1,199 @@
+//! What can only be judged with the data at hand: names of data sets, numbers of samples, points that describe no trial.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use super::{Grid, Place};
+use crate::setting::{Fallback, Key};
+use crate::shape::{DataShape, TooFewSamples};
+use crate::sweep::{Mistakes, Path, Report, Source, Sweep, each_path, may_apply, missing, source};
+use crate::trial::{Experiment, FeatureKind};
+use crate::value::Value;
+use crate::values::Unresolved;
+
+/// Places looked at for one that is not excluded, before it is taken on trust that there is one.
+const MAX_LOOKED_AT: u64 = 20_000_000;
+/// Mistakes of single points noted at most.
+const MAX_POINT_MISTAKES: usize = 20;
+
+pub(super) fn check(grid: &Grid, sweep: &Sweep) -> Result<(), Mistakes> {
+    let mut report = Report::new(sweep.source());
+    for (name, span) in sweep.root.everything(Key::DataDataset) {
+        let known = name
+            .as_text()
+            .is_some_and(|name| grid.data.contains_key(name));
+        if !known {
+            let message = format!("there is no data set {name} here");
+            let help =
+                "`descent data list` shows those that are; `descent data fetch` brings others";
+            report.add_with_help(span, "data.dataset", message, help.to_owned());
+        }
+    }
+    if report.is_empty() {
+        let mut node = 0;
+        let mut noted = BTreeSet::new();
+        each_path(&sweep.root, &mut |path| {
+            if suspicious(grid, path, sweep.experiment()) {
+                points(grid, &mut report, path, node, &mut noted);
+            }
+            node += 1;
+        });
+    }
+    if report.is_empty() {
+        let looked_at = grid.raw_points().min(MAX_LOOKED_AT);
+        let some = (0..looked_at).any(|rank| grid.values(&grid.layout.by_rank(rank)).is_some());
+        if !some && looked_at == grid.raw_points() {
+            let span = sweep
+                .exclude_span
+                .clone()
+                .or_else(|| sweep.root.blocks.first().map(|block| block.span.clone()));
+            let message = format!("every one of the sweep's {looked_at} points is excluded");
+            report.add(span.unwrap_or(0..0), "exclude", message);
+        }
+    }
+    report.finish()
+}
+
+/// Whether some point of a path may describe no trial or ask for too many samples: an over-estimate, so that most sweeps are
+/// not looked at point by point.
+fn suspicious(grid: &Grid, path: &Path<'_>, experiment: Experiment) -> bool {
+    let lacks = |key: &Key| {
+        key.setting().fallback == Fallback::Required
+            && matches!(source(path, *key), Source::Default)
+            && may_apply(path, *key, experiment)
+    };
+    if Key::ALL.iter().any(lacks) {
+        return true;
+    }
+    let wants_features = experiment == Experiment::RandomFeatures;
+    let misfit = values(path, Key::ModelKind).iter().any(|kind| {
+        let features = kind.as_text().and_then(FeatureKind::from_word).is_some();
+        features != wants_features
+    });
+    let most = |key: Key| {
+        let whole = |value: &Value| match value {
+            Value::Integer(value) => *value,
+            _ => 0,
+        };
+        values(path, key).iter().map(whole).max().unwrap_or(0)
+    };
+    let too_few = values(path, Key::DataDataset).iter().any(|name| {
+        let Some(known) = name.as_text().and_then(|name| grid.data.get(name)) else {
+            return true;
+        };
+        let held_out = most(Key::DataValidation);
+        // "All" takes at least one sample besides those held out.
+        held_out.saturating_add(most(Key::DataSamples).max(1)) > known.train_samples.into()
+            || most(Key::DataTestSamples) > known.test_samples.into()
+    });
+    misfit || too_few
+}
+
+/// The values that a setting takes on a path.
+fn values(path: &Path<'_>, key: Key) -> Vec<Value> {
+    match source(path, key) {
+        Source::Axis(axis) => axis
+            .member(key)
+            .map(|member| member.values.to_vec())
+            .unwrap_or_default(),
+        Source::Fixed(given) => vec![given.value.clone()],
+        Source::Default => key.setting().fallback.value().into_iter().collect(),
+    }
+}
+
+/// Where the value of a setting on a path stands in the file.
+fn place_of(path: &Path<'_>, key: Key) -> Range<usize> {
+    match source(path, key) {
+        Source::Axis(axis) => axis
+            .member(key)
+            .map_or(0..0, |member| member.values_span.clone()),
+        Source::Fixed(given) => given.value_span.clone(),
+        Source::Default => path.last().map_or(0..0, |block| block.span.clone()),
+    }
+}
+
+/// Looks at every point of one body.
+fn points(
+    grid: &Grid,
+    report: &mut Report<'_>,
+    path: &Path<'_>,
+    node: usize,
+    noted: &mut BTreeSet<String>,
+) {
+    let mut axes = Vec::new();
+    for &node in &grid.layout.nodes[node].path {
+        axes.extend(&grid.layout.nodes[node].axes);
+    }
+    let mut place = Place {
+        node,
+        digits: vec![0; grid.layout.axes.len()],
+    };
+    loop {
+        if let Some(values) = grid.values(&place) {
+            match values.resolve() {
+                Err(Unresolved::Missing(name)) => {
+                    if let Some(&key) = Key::ALL.iter().find(|key| key.setting().name == name)
+                        && noted.insert(name.to_owned())
+                    {
+                        missing(report, path, key);
+                    }
+                }
+                Err(error @ Unresolved::Mismatch { .. }) => {
+                    if noted.insert(error.to_string()) {
+                        report.add(
+                            place_of(path, Key::ModelKind),
+                            "model.kind",
+                            error.to_string(),
+                        );
+                    }
+                }
+                Ok(spec) => {
+                    let known = &grid.data[spec.data.dataset.as_str()];
+                    if let Err(error) = DataShape::of(known, &spec.data) {
+                        too_few(report, path, &spec.data.dataset, &error, noted);
+                    }
+                }
+            }
+        }
+        if noted.len() >= MAX_POINT_MISTAKES || !step(grid, &axes, &mut place) {
+            return;
+        }
+    }
+}
+
+/// The next place of the body, in the order of the file; false after the last.
+fn step(grid: &Grid, axes: &[&usize], place: &mut Place) -> bool {
+    for &&axis in axes.iter().rev() {
+        place.digits[axis] += 1;
+        if u64::from(place.digits[axis]) < grid.layout.axes[axis].len {
+            return true;
+        }
+        place.digits[axis] = 0;
+    }
+    false
+}
+
+fn too_few(
+    report: &mut Report<'_>,
+    path: &Path<'_>,
+    dataset: &str,
+    error: &TooFewSamples,
+    noted: &mut BTreeSet<String>,
+) {
+    let TooFewSamples {
+        what,
+        asked,
+        available,
+    } = error;
+    if noted.insert(format!("{what} {asked} {dataset}")) {
+        let key = match *what {
+            "data.validation" => Key::DataValidation,
+            "data.test_samples" => Key::DataTestSamples,
+            _ => Key::DataSamples,
+        };
+        let message = format!("asks for {asked} samples, \"{dataset}\" has {available}");
+        let help = (key == Key::DataSamples)
+            .then(|| "leave data.samples out to take all, or name a larger data set".to_owned());
+        report.add_with_help(place_of(path, key), what, message, help);
+    }
+}

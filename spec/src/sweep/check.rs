@@ -1,0 +1,381 @@
+//! What a whole file must keep, beyond its single values: no axis twice, nothing without effect, nothing missing, no typo
+//! that makes a million points of a thousand.
+
+use std::collections::BTreeSet;
+
+use super::axis::Axis;
+use super::block::{Block, Given, MAX_BLOCKS};
+use super::mistake::Report;
+use super::suggest;
+use super::{RUN_SETTINGS, Sweep};
+use crate::setting::{Applies, Condition, Fallback, Key, Kind};
+use crate::trial::{Experiment, FeatureKind};
+use crate::value::Value;
+
+/// A body and all bodies around it, the root first: what one kind of point is made of.
+pub(crate) type Path<'b> = [&'b Block];
+
+/// Where a point takes a setting from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source<'b> {
+    /// From an axis.
+    Axis(&'b Axis),
+    /// From a fixed value.
+    Fixed(&'b Given),
+    /// From nowhere: its default holds.
+    Default,
+}
+
+/// Where the points of a path take a setting from: the innermost body that has it, its axes before its fixed values.
+pub(crate) fn source<'b>(path: &Path<'b>, key: Key) -> Source<'b> {
+    for block in path.iter().rev() {
+        if let Some(axis) = block.axes.iter().find(|axis| axis.member(key).is_some()) {
+            return Source::Axis(axis);
+        }
+        if let Some(given) = block.fixed.iter().find(|given| given.key == key) {
+            return Source::Fixed(given);
+        }
+    }
+    Source::Default
+}
+
+/// Whether some value that the setting can take on this path passes.
+fn may(
+    path: &Path<'_>,
+    key: Key,
+    experiment: Experiment,
+    passes: &dyn Fn(Option<&Value>) -> bool,
+) -> bool {
+    if key == Key::Experiment {
+        return passes(Some(&Value::Word(experiment.word())));
+    }
+    match source(path, key) {
+        Source::Axis(axis) => axis
+            .member(key)
+            .is_some_and(|member| member.values.iter().any(|value| passes(Some(value)))),
+        Source::Fixed(given) => passes(Some(&given.value)),
+        Source::Default => passes(key.setting().fallback.value().as_ref()),
+    }
+}
+
+/// Whether a setting can mean something on this path: an over-estimate, each condition for itself.
+pub(crate) fn may_apply(path: &Path<'_>, key: Key, experiment: Experiment) -> bool {
+    let holds = |condition: &Condition| {
+        may_apply(path, condition.key, experiment)
+            && may(path, condition.key, experiment, &|value| {
+                condition.holds(value)
+            })
+    };
+    match key.setting().applies {
+        Applies::Always => true,
+        Applies::All(conditions) => conditions.iter().all(holds),
+        Applies::Any(conditions) => conditions.iter().any(holds),
+    }
+}
+
+/// Calls `visit` with every path, outer ones before inner ones.
+pub(crate) fn each_path<'b>(root: &'b Block, visit: &mut dyn FnMut(&Path<'b>)) {
+    fn walk<'b>(path: &mut Vec<&'b Block>, visit: &mut dyn FnMut(&Path<'b>)) {
+        visit(path);
+        let Some(block) = path.last().copied() else {
+            return;
+        };
+        for inner in &block.blocks {
+            path.push(inner);
+            walk(path, visit);
+            path.pop();
+        }
+    }
+    walk(&mut vec![root], visit);
+}
+
+/// Checks a file whose single values are right.
+pub(crate) fn check(report: &mut Report<'_>, sweep: &Sweep) {
+    let mut blocks = 0;
+    each_path(&sweep.root, &mut |path| {
+        blocks += path.len().min(2) - 1;
+    });
+    if blocks > MAX_BLOCKS {
+        let message = format!("a sweep has at most {MAX_BLOCKS} blocks, this one {blocks}");
+        report.add(sweep.root.blocks[0].span.clone(), "block", message);
+        return;
+    }
+    each_path(&sweep.root, &mut |path| twice(report, path));
+    if !report.is_empty() {
+        return;
+    }
+    without_effect(report, sweep);
+    let mut missing = BTreeSet::new();
+    each_path(&sweep.root, &mut |path| {
+        // A body with blocks has points of its own only where no block applies: that is judged point by point.
+        if path.last().is_some_and(|block| block.blocks.is_empty()) {
+            mismatch(report, path, sweep.experiment);
+            required(report, path, sweep.experiment, &mut missing);
+            reuse(report, path, sweep.experiment);
+        }
+    });
+    if report.is_empty() {
+        size(report, sweep);
+    }
+}
+
+/// A setting that moves along two axes, or that a block sets although an outer axis moves it.
+fn twice(report: &mut Report<'_>, path: &Path<'_>) {
+    let Some((block, outer)) = path.split_last() else {
+        return;
+    };
+    let mut seen: Vec<Key> = Vec::new();
+    let at = |what: &str| super::read::join(&block.path, what);
+    for axis in &block.axes {
+        let within = if axis.members.len() > 1 {
+            at("zip")
+        } else {
+            at("axes")
+        };
+        for member in &axis.members {
+            let name = member.key.setting().short();
+            let here = super::read::join(&within, name);
+            if seen.contains(&member.key) {
+                let message = format!("`{}` has two axes", member.key.setting().name);
+                let help =
+                    "an axis by its short and by its dotted name is the same; so is one in a zip";
+                report.add_with_help(member.span.clone(), &here, message, help.to_owned());
+            } else if outer.iter().any(|block| {
+                block
+                    .axes
+                    .iter()
+                    .any(|axis| axis.member(member.key).is_some())
+            }) {
+                let message = format!("`{name}` has an axis outside this block already");
+                let help = "move the outer axis into blocks, or exclude points".to_owned();
+                report.add_with_help(member.span.clone(), &here, message, help);
+            }
+            seen.push(member.key);
+        }
+    }
+    for given in &block.fixed {
+        if outer.iter().any(|block| {
+            block
+                .axes
+                .iter()
+                .any(|axis| axis.member(given.key).is_some())
+        }) {
+            let name = given.key.setting().name;
+            let message =
+                format!("`{name}` has an axis outside this block, which this value would undo");
+            let help = "use `when` to choose points, or exclude them".to_owned();
+            report.add_with_help(given.span.clone(), &at(name), message, help);
+        }
+    }
+}
+
+/// Values that no point would notice: whoever wrote them believes otherwise.
+fn without_effect(report: &mut Report<'_>, sweep: &Sweep) {
+    let mut noticed: BTreeSet<usize> = BTreeSet::new();
+    let mut all = Vec::new();
+    each_path(&sweep.root, &mut |path| {
+        for block in path {
+            let fixed = block.fixed.iter().map(|given| {
+                let default = given.key.setting().fallback.value();
+                (
+                    given.key,
+                    &given.span,
+                    &block.path,
+                    default.as_ref() == Some(&given.value),
+                )
+            });
+            let swept = block.axes.iter().flat_map(|axis| &axis.members);
+            let swept = swept.map(|member| (member.key, &member.span, &block.path, false));
+            for (key, span, place, harmless) in fixed.chain(swept) {
+                if harmless || may_apply(path, key, sweep.experiment) {
+                    noticed.insert(span.start);
+                }
+                all.push((key, span.clone(), place.clone()));
+            }
+        }
+    });
+    for (key, span, place) in all {
+        if !noticed.contains(&span.start) {
+            let setting = key.setting();
+            report.add_with_help(
+                span,
+                &super::read::join(&place, setting.name),
+                "this has no effect in any trial of the sweep",
+                format!("it means something only where {}", setting.applies),
+            );
+        }
+    }
+}
+
+/// Settings without a default that some point needs.
+fn required(
+    report: &mut Report<'_>,
+    path: &Path<'_>,
+    experiment: Experiment,
+    reported: &mut BTreeSet<Key>,
+) {
+    for &key in Key::ALL {
+        let setting = key.setting();
+        if setting.fallback == Fallback::Required
+            && matches!(source(path, key), Source::Default)
+            && may_apply(path, key, experiment)
+            && reported.insert(key)
+        {
+            missing(report, path, key);
+        }
+    }
+}
+
+/// Notes a missing setting at the table where it belongs.
+pub(crate) fn missing(report: &mut Report<'_>, path: &Path<'_>, key: Key) {
+    let name = key.setting().name;
+    let (group, last) = name.split_once('.').unwrap_or(("", name));
+    let place = path
+        .iter()
+        .rev()
+        .find_map(|block| block.groups.iter().find(|(name, _)| name == group))
+        .map(|(_, span)| span.clone())
+        .or_else(|| path.last().map(|block| block.span.clone()))
+        .unwrap_or(0..0);
+    let example = match key.setting().kind {
+        Kind::Text { .. } => "\"mnist-4k\"",
+        Kind::Float { .. } => "0.01",
+        _ => "100",
+    };
+    let mut help = format!("write {last} = {example} under [{group}]");
+    if let Some(alias) = key.setting().alias {
+        help += &format!(", or {alias} = […] under [axes]");
+    }
+    report.add_with_help(place, name, "this is not given and has no default", help);
+}
+
+/// A model that does not go with the experiment.
+fn mismatch(report: &mut Report<'_>, path: &Path<'_>, experiment: Experiment) {
+    let wants_features = experiment == Experiment::RandomFeatures;
+    let fits = |value: &Value| {
+        value.as_text().and_then(FeatureKind::from_word).is_some() == wants_features
+    };
+    let help = || {
+        let kinds = match Key::ModelKind.setting().kind {
+            Kind::Word(words) => words
+                .iter()
+                .filter(|word| (FeatureKind::from_word(word).is_some()) == wants_features),
+            _ => unreachable!("model.kind is a word"),
+        };
+        let kinds: Vec<String> = kinds.map(|word| format!("\"{word}\"")).collect();
+        format!("write kind = {} under [model]", kinds.join(" or "))
+    };
+    let found =
+        |value: &Value| format!("experiment \"{experiment}\" does not go with model.kind {value}");
+    match source(path, Key::ModelKind) {
+        Source::Axis(axis) => {
+            let member = axis.member(Key::ModelKind).expect("the source has the key");
+            if let Some(value) = member.values.iter().find(|value| !fits(value)) {
+                report.add_with_help(
+                    member.values_span.clone(),
+                    "model.kind",
+                    found(value),
+                    help(),
+                );
+            }
+        }
+        Source::Fixed(given) if !fits(&given.value) => {
+            report.add_with_help(
+                given.value_span.clone(),
+                "model.kind",
+                found(&given.value),
+                help(),
+            );
+        }
+        Source::Default if wants_features => {
+            let message = "random features need a kind".to_owned();
+            let place = path[0].groups.iter().find(|(name, _)| name == "model");
+            let place = place.map_or(0..0, |(_, span)| span.clone());
+            report.add_with_help(place, "model.kind", message, help());
+        }
+        Source::Fixed(_) | Source::Default => {}
+    }
+}
+
+/// Weight reuse goes from width to width: without an axis of widths it does nothing.
+fn reuse(report: &mut Report<'_>, path: &Path<'_>, experiment: Experiment) {
+    let key = Key::TrainWeightReuse;
+    let reuses = |value: Option<&Value>| value.and_then(Value::as_text) != Some("never");
+    if !may_apply(path, key, experiment) || !may(path, key, experiment, &reuses) {
+        return;
+    }
+    let place = match source(path, key) {
+        Source::Axis(axis) => axis.member(key).map(|member| member.span.clone()),
+        Source::Fixed(given) => Some(given.span.clone()),
+        Source::Default => None,
+    };
+    let message = match source(path, Key::ModelWidth) {
+        Source::Axis(axis) if axis.members.len() == 1 => return,
+        Source::Axis(_) => {
+            "weights cannot be reused along a zip: other settings move with the width"
+        }
+        Source::Fixed(_) | Source::Default => {
+            "weights are reused from the next narrower network, but the width has no axis"
+        }
+    };
+    let help = "write width = [10, 20, 40] under [axes]".to_owned();
+    report.add_with_help(place.unwrap_or(0..0), key.setting().name, message, help);
+}
+
+/// Number of index places of a body, blocks included; saturates.
+pub(crate) fn places(block: &Block) -> u128 {
+    let own = block.axes.iter().fold(1_u128, |product, axis| {
+        product.saturating_mul(axis.len() as u128)
+    });
+    let slots = match block.blocks.len() {
+        0 => 1,
+        _ => block
+            .blocks
+            .iter()
+            .fold(1_u128, |sum, inner| sum.saturating_add(places(inner))),
+    };
+    own.saturating_mul(slots)
+}
+
+fn size(report: &mut Report<'_>, sweep: &Sweep) {
+    let total = places(&sweep.root);
+    let limit = u128::from(sweep.run.max_points);
+    if total <= limit {
+        return;
+    }
+    let mut axes: Vec<&Axis> = Vec::new();
+    each_path(&sweep.root, &mut |path| {
+        axes.extend(path.last().into_iter().flat_map(|block| &block.axes));
+    });
+    axes.sort_by_key(|axis| std::cmp::Reverse(axis.len()));
+    let Some(member) = axes.first().and_then(|axis| axis.members.first()) else {
+        return;
+    };
+    let longest: Vec<String> = axes
+        .iter()
+        .take(3)
+        .filter_map(|axis| {
+            Some(format!(
+                "`{}` {}",
+                axis.members.first()?.key.setting().short(),
+                axis.len()
+            ))
+        })
+        .collect();
+    let most = RUN_SETTINGS
+        .iter()
+        .find(|row| row.name == "max_points")
+        .map(|row| row.kind);
+    let may_be_raised = matches!(most, Some(Kind::Integer { max, .. }) if total <= u128::from(max));
+    let help = if may_be_raised {
+        format!("if that is meant, write max_points = {total} under [run]")
+    } else {
+        "split it into several sweeps".to_owned()
+    };
+    let message = format!(
+        "the sweep has {total} points, more than run.max_points = {limit}; values by axis: {}",
+        longest.join(", ")
+    );
+    let path = suggest::axis_path(member.key);
+    report.add_with_help(member.values_span.clone(), &path, message, help);
+}
