@@ -34,9 +34,7 @@ impl Grid {
         };
         let cost = self.cost(&spec, &candidate.shape);
         let axes = self.axis_values(place);
-        let Candidate {
-            shape, parameters, ..
-        } = candidate;
+        let (shape, parameters) = (candidate.shape, candidate.parameters);
         Point {
             index,
             rank,
