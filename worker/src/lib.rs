@@ -1,1 +1,36 @@
-//! stub
+//! Leases trials, trains them in packs on threads of their own, and reports; an outage of the coordinator costs no training.
+//!
+//! # Layout
+//! * [`run`]: one worker process's life, from the first session to the report.
+//! * [`config`], [`world`], [`shutdown`], [`report`], [`activity`]: what a caller hands in and gets back.
+//! * [`link`]: the coordinator as the worker sees it, in domain types; [`link::rpc`] speaks gRPC.
+//! * [`trainer`]: what trains; [`trainer::LocalTrainer`] is `descent-training`.
+//! * `session` opens sessions and `heartbeat` keeps them; `slot` leases and trains; `account` and `courier` bring what came of
+//!   it to the coordinator, in order and exactly once.
+
+mod account;
+pub mod activity;
+pub mod clock;
+mod completer;
+pub mod config;
+mod context;
+mod courier;
+mod failure;
+mod heartbeat;
+mod lease;
+pub mod link;
+pub mod random;
+mod registry;
+pub mod report;
+mod run;
+mod session;
+pub mod shutdown;
+mod slot;
+pub mod trainer;
+pub mod world;
+
+pub use config::Config;
+pub use report::{Report, RunError};
+pub use run::run;
+pub use shutdown::Shutdown;
+pub use world::World;

@@ -1,0 +1,213 @@
+//! What is still to be told about one attempt: written by the slot's thread, emptied by its courier.
+
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use descent_spec::id::{AttemptNumber, TrialId};
+use descent_spec::lease::{Artifact, Claimed, Fence, Held};
+use descent_spec::outcome::{Failure, Measurement, TrialResult};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// Measurements in one chunk: far below the largest message, far above what a second of training measures.
+const CHUNK_MEASUREMENTS: usize = 512;
+
+/// A checkpoint on its way.
+#[derive(Clone)]
+pub(crate) struct Snapshot {
+    pub(crate) content: Arc<[u8]>,
+    pub(crate) epoch: u32,
+    pub(crate) step: u64,
+}
+
+/// How an attempt ended here. There is one ending.
+pub(crate) enum Ending {
+    Finished {
+        result: Box<TrialResult>,
+        weights: Option<Vec<u8>>,
+    },
+    Failed(Failure),
+    Released,
+}
+
+/// What the courier does next.
+pub(crate) enum Errand {
+    /// Send these measurements.
+    Metrics(Vec<Measurement>),
+    /// Upload this checkpoint: every measurement before it has been accepted.
+    Checkpoint(Snapshot),
+    /// Deliver the ending: nothing else is left.
+    End(Ending),
+    /// Measurements are gathering.
+    Gather,
+    /// Nothing yet.
+    Wait,
+}
+
+/// One attempt's account.
+pub(crate) struct Account {
+    pub(crate) fence: Fence,
+    pub(crate) claimed: Claimed,
+    pub(crate) span: tracing::Span,
+    /// Cancelled when the coordinator takes the attempt away: nothing further is written for it.
+    pub(crate) dropped: CancellationToken,
+    /// Rung when something is to be looked at.
+    pub(crate) bell: Notify,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    measurements: Vec<Measurement>,
+    /// Epoch of the newest measurement taken: a pack that is trained again after a panic measures again.
+    measured_epoch: Option<u32>,
+    checkpoint: Option<Snapshot>,
+    /// The newest checkpoint that the coordinator has of this attempt.
+    committed: Option<Artifact>,
+    ending: Option<Ending>,
+    /// Set with the ending and kept: directives concern only what is in training.
+    ended: bool,
+    checkpoint_wanted: bool,
+    epoch: u32,
+    step: u64,
+}
+
+impl State {
+    fn is_urgent(&self) -> bool {
+        self.ending.is_some() || self.checkpoint.is_some()
+    }
+}
+
+impl Account {
+    pub(crate) fn new(fence: Fence, claimed: Claimed, worker: &str) -> Self {
+        let span = tracing::info_span!(
+            "trial",
+            sweep = claimed.sweep,
+            trial = %claimed.trial,
+            attempt = %claimed.attempt,
+            worker
+        );
+        let committed = claimed.checkpoint;
+        Self {
+            fence,
+            claimed,
+            span,
+            dropped: CancellationToken::new(),
+            bell: Notify::new(),
+            state: Mutex::new(State {
+                committed,
+                ..State::default()
+            }),
+        }
+    }
+
+    pub(crate) fn name(&self) -> (TrialId, AttemptNumber) {
+        (self.fence.trial, self.fence.attempt)
+    }
+
+    pub(crate) fn held(&self) -> Held {
+        let state = self.lock();
+        Held {
+            trial: self.fence.trial,
+            attempt: self.fence.attempt,
+            epoch: state.epoch,
+            step: state.step,
+        }
+    }
+
+    // --- the slot's side ---
+
+    pub(crate) fn moved(&self, epoch: u32, step: u64) {
+        let mut state = self.lock();
+        state.epoch = epoch;
+        state.step = step;
+    }
+
+    pub(crate) fn measured(&self, measurement: Measurement) {
+        let mut state = self.lock();
+        if state.measured_epoch >= Some(measurement.epoch) {
+            return;
+        }
+        state.measured_epoch = Some(measurement.epoch);
+        state.measurements.push(measurement);
+        drop(state);
+        self.bell.notify_one();
+    }
+
+    /// Takes a checkpoint; one that has not been sent yet is replaced.
+    pub(crate) fn checkpointed(&self, snapshot: Snapshot) {
+        self.lock().checkpoint = Some(snapshot);
+        self.bell.notify_one();
+    }
+
+    pub(crate) fn end(&self, ending: Ending) {
+        let mut state = self.lock();
+        debug_assert!(!state.ended, "a lease is consumed by its ending");
+        if !matches!(ending, Ending::Released) {
+            // Nobody goes on from a checkpoint of what has ended.
+            state.checkpoint = None;
+        }
+        state.ending = Some(ending);
+        state.ended = true;
+        drop(state);
+        self.bell.notify_one();
+    }
+
+    /// Whether a checkpoint was asked for since the last look.
+    pub(crate) fn take_checkpoint_wish(&self) -> bool {
+        mem::take(&mut self.lock().checkpoint_wanted)
+    }
+
+    // --- the heartbeat's side ---
+
+    pub(crate) fn want_checkpoint(&self) {
+        self.lock().checkpoint_wanted = true;
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.lock().ended
+    }
+
+    // --- the courier's side ---
+
+    /// The next errand; `gathered` says that measurements have waited long enough.
+    pub(crate) fn next_errand(&self, gathered: bool) -> Errand {
+        let mut state = self.lock();
+        if !state.measurements.is_empty() {
+            if !(gathered || state.is_urgent() || CHUNK_MEASUREMENTS <= state.measurements.len()) {
+                return Errand::Gather;
+            }
+            let n = state.measurements.len().min(CHUNK_MEASUREMENTS);
+            return Errand::Metrics(state.measurements.drain(..n).collect());
+        }
+        if let Some(snapshot) = state.checkpoint.take() {
+            return Errand::Checkpoint(snapshot);
+        }
+        state.ending.take().map_or(Errand::Wait, Errand::End)
+    }
+
+    /// Whether something waits that measurements must not hold up.
+    pub(crate) fn is_urgent(&self) -> bool {
+        let state = self.lock();
+        state.is_urgent() || CHUNK_MEASUREMENTS <= state.measurements.len()
+    }
+
+    pub(crate) fn committed(&self, artifact: Artifact) {
+        self.lock().committed = Some(artifact);
+    }
+
+    /// Where a second start of the same attempt goes on from.
+    pub(crate) fn newest_checkpoint(&self) -> Option<Artifact> {
+        self.lock().committed
+    }
+
+    /// Starts over: whatever checkpoint there was cannot be used.
+    pub(crate) fn forget_checkpoint(&self) {
+        self.lock().committed = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing in here panics half way through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

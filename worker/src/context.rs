@@ -1,0 +1,159 @@
+//! What all tasks of one worker share.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use descent_proto::retry::backoff;
+use descent_spec::id::{RequestId, SessionId};
+use tokio::sync::{Notify, OnceCell, Semaphore, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::completer::Delivery;
+use crate::config::Config;
+use crate::link::LinkError;
+use crate::random::share;
+use crate::registry::Registry;
+use crate::report::{RunError, Tally};
+use crate::shutdown::Shutdown;
+use crate::world::World;
+
+/// Memory is handed out in MiB: fine enough, and a semaphore counts no further than 2⁶¹.
+const MEMORY_UNIT_BYTES: u64 = 1 << 20;
+
+/// Artifacts on their way at once: enough to fill a link, few enough to leave memory and heartbeats alone.
+const TRANSFERS: usize = 4;
+
+/// What all tasks of one worker share.
+pub(crate) struct Context {
+    pub(crate) config: Config,
+    pub(crate) world: World,
+    pub(crate) shutdown: Shutdown,
+    /// The session of now; changes when the coordinator asks for a new one.
+    pub(crate) session: watch::Sender<SessionId>,
+    pub(crate) registry: Registry,
+    pub(crate) tally: Tally,
+    /// Set while the coordinator has been silent for too long and the policy is to stop.
+    pub(crate) orphaned: AtomicBool,
+    /// Rung to beat before the time comes: somebody was told that the session is closed.
+    pub(crate) beat_now: Notify,
+    /// Free memory for packs.
+    pub(crate) memory: Arc<Semaphore>,
+    pub(crate) memory_units: u32,
+    pub(crate) transfers: Semaphore,
+    pub(crate) completions: mpsc::UnboundedSender<Delivery>,
+    /// Data sets that people have been told are missing.
+    missed: Mutex<BTreeSet<String>>,
+    /// Why the worker must give up, once it must.
+    pub(crate) fatal: OnceCell<RunError>,
+    /// Cancelled when nothing further is to be sent: aborted, given up, or at the end.
+    pub(crate) silence: CancellationToken,
+}
+
+/// How a call that was repeated as long as it made sense ended otherwise.
+#[derive(Debug)]
+pub(crate) enum Unanswered {
+    /// The coordinator answered so.
+    No(LinkError),
+    /// The worker stopped asking.
+    Silenced,
+}
+
+impl Context {
+    pub(crate) fn new(
+        config: Config,
+        world: World,
+        shutdown: Shutdown,
+        session: SessionId,
+        completions: mpsc::UnboundedSender<Delivery>,
+    ) -> Self {
+        let memory_units = units(config.memory_bytes).max(1);
+        Self {
+            memory: Arc::new(Semaphore::new(memory_units as usize)),
+            memory_units,
+            config,
+            world,
+            shutdown,
+            session: watch::Sender::new(session),
+            registry: Registry::new(),
+            tally: Tally::default(),
+            orphaned: AtomicBool::new(false),
+            beat_now: Notify::new(),
+            transfers: Semaphore::new(TRANSFERS),
+            completions,
+            missed: Mutex::default(),
+            fatal: OnceCell::new(),
+            silence: CancellationToken::new(),
+        }
+    }
+
+    pub(crate) fn request_id(&self) -> RequestId {
+        RequestId(self.world.random.bits())
+    }
+
+    /// What packs may still take.
+    pub(crate) fn free_memory_bytes(&self) -> u64 {
+        (self.memory.available_permits() as u64).saturating_mul(MEMORY_UNIT_BYTES)
+    }
+
+    /// Whether this data set is missed for the first time.
+    pub(crate) fn first_complaint(&self, data: &str) -> bool {
+        let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        missed.insert(data.to_owned())
+    }
+
+    /// Gives the whole worker up.
+    pub(crate) fn give_up(&self, error: RunError) {
+        if self.fatal.set(error).is_ok() {
+            self.shutdown.abort();
+            self.silence.cancel();
+        }
+    }
+
+    /// Pauses before repetitions, with jitter.
+    pub(crate) fn pauses(&self) -> impl Iterator<Item = Duration> {
+        let (first, longest) = self.config.pause;
+        backoff(first, longest, || share(self.world.random.as_ref()))
+    }
+
+    /// Repeats a call until the coordinator has answered it one way or the other.
+    pub(crate) async fn until_answered<T, F>(
+        &self,
+        what: &'static str,
+        mut call: impl FnMut() -> F,
+    ) -> Result<T, Unanswered>
+    where
+        F: Future<Output = Result<T, LinkError>>,
+    {
+        let mut pauses = self.pauses();
+        loop {
+            let answer = tokio::select! {
+                () = self.silence.cancelled() => return Err(Unanswered::Silenced),
+                answer = call() => answer,
+            };
+            match answer {
+                Ok(value) => return Ok(value),
+                Err(LinkError::Unavailable(reason)) => {
+                    tracing::debug!(what, reason, "call not answered, repeating");
+                }
+                Err(LinkError::Refused(reason)) => {
+                    self.give_up(RunError::Refused(reason));
+                    return Err(Unanswered::Silenced);
+                }
+                Err(error) => return Err(Unanswered::No(error)),
+            }
+            let pause = pauses.next().expect("pauses never end");
+            tokio::select! {
+                () = self.silence.cancelled() => return Err(Unanswered::Silenced),
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+}
+
+/// Memory units that cover so many bytes.
+pub(crate) fn units(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(MEMORY_UNIT_BYTES)).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,234 @@
+//! One courier per attempt: brings measurements, checkpoints, weights and the ending to the coordinator, in this order.
+//!
+//! A checkpoint goes out only after every measurement before it was accepted: whoever resumes from it never measures those
+//! epochs again. The ending goes last, and nothing follows it.
+
+use std::sync::Arc;
+
+use descent_spec::id::ContentHash;
+use descent_spec::lease::{Artifact, Purpose, Verdict};
+use descent_spec::outcome::{Failure, TrialResult};
+use tokio::sync::oneshot;
+
+use crate::account::{Account, Ending, Errand, Snapshot};
+use crate::completer::Delivery;
+use crate::context::{Context, Unanswered};
+use crate::failure::Cause;
+use crate::link::{LinkError, Upload};
+use crate::report::Tally;
+
+/// What became of the attempt.
+enum Settled {
+    Completed,
+    Failed,
+    Released,
+    /// The coordinator took it away.
+    Dropped,
+    /// The worker stopped before it could tell.
+    Untold,
+}
+
+/// Serves one account until it is settled, and takes it off the registry.
+pub(crate) async fn serve(context: Arc<Context>, account: Arc<Account>) {
+    let settled = tokio::select! {
+        // What was taken away is not spoken of any more, not even half way through a call.
+        () = account.dropped.cancelled() => Settled::Dropped,
+        settled = work(&context, &account) => settled,
+    };
+    // Whatever trains it still stops.
+    account.dropped.cancel();
+    let tally = &context.tally;
+    account.span.in_scope(|| match settled {
+        Settled::Completed => {
+            tracing::debug!("trial completed");
+            Tally::count(&tally.completed);
+        }
+        Settled::Failed => Tally::count(&tally.failed),
+        Settled::Released => {
+            tracing::info!("trial handed back");
+            Tally::count(&tally.released);
+        }
+        Settled::Dropped => {
+            tracing::info!("trial dropped, it is no longer this worker's");
+            Tally::count(&tally.dropped);
+        }
+        Settled::Untold => {}
+    });
+    if !matches!(settled, Settled::Untold) {
+        context.registry.remove(&account);
+    }
+}
+
+async fn work(context: &Context, account: &Account) -> Settled {
+    match deliver(context, account).await {
+        Ok(settled) => settled,
+        Err(Unanswered::Silenced) => Settled::Untold,
+        Err(Unanswered::No(LinkError::Fenced)) => Settled::Dropped,
+        Err(Unanswered::No(LinkError::SessionClosed)) => {
+            context.beat_now.notify_one();
+            Settled::Dropped
+        }
+        Err(Unanswered::No(error)) => {
+            // The coordinator will not take what we have: say so once, where people look for failures.
+            let failure = Failure::from(Cause::Invalid(error.to_string()));
+            match fail(context, account, &failure).await {
+                Ok(settled) => settled,
+                Err(Unanswered::Silenced) => Settled::Untold,
+                Err(Unanswered::No(_)) => Settled::Dropped,
+            }
+        }
+    }
+}
+
+async fn deliver(context: &Context, account: &Account) -> Result<Settled, Unanswered> {
+    let mut seq = 0;
+    let mut gathered = false;
+    loop {
+        match account.next_errand(gathered) {
+            Errand::Metrics(measurements) => {
+                seq += 1;
+                gathered = false;
+                context
+                    .until_answered("append metrics", || {
+                        let link = &context.world.link;
+                        link.append_metrics(account.fence, seq, &measurements)
+                    })
+                    .await?;
+            }
+            Errand::Checkpoint(snapshot) => checkpoint(context, account, snapshot).await?,
+            Errand::End(ending) => return end(context, account, ending).await,
+            Errand::Gather => gathered = gather(context, account).await,
+            Errand::Wait => account.bell.notified().await,
+        }
+    }
+}
+
+/// Lets measurements gather, unless something urgent happens. Answers whether they have gathered long enough.
+async fn gather(context: &Context, account: &Account) -> bool {
+    let sleep = tokio::time::sleep(context.config.metrics_interval);
+    tokio::pin!(sleep);
+    loop {
+        tokio::select! {
+            () = &mut sleep => return true,
+            () = account.bell.notified() => if account.is_urgent() { return false },
+        }
+    }
+}
+
+async fn checkpoint(
+    context: &Context,
+    account: &Account,
+    snapshot: Snapshot,
+) -> Result<(), Unanswered> {
+    let Snapshot {
+        content,
+        epoch,
+        step,
+    } = snapshot;
+    let artifact = upload(context, account, Purpose::Checkpoint, content, epoch, step).await?;
+    account.committed(artifact);
+    account
+        .span
+        .in_scope(|| tracing::debug!(epoch, step, bytes = artifact.bytes, "checkpoint committed"));
+    Ok(())
+}
+
+async fn upload(
+    context: &Context,
+    account: &Account,
+    purpose: Purpose,
+    content: Arc<[u8]>,
+    epoch: u32,
+    step: u64,
+) -> Result<Artifact, Unanswered> {
+    let _transfer = context
+        .transfers
+        .acquire()
+        .await
+        .map_err(|_| Unanswered::Silenced)?;
+    let hashed = Arc::clone(&content);
+    // Hashing megabytes takes milliseconds: not on the runtime's threads.
+    let hash = tokio::task::spawn_blocking(move || ContentHash::of(&hashed))
+        .await
+        .map_err(|_| Unanswered::Silenced)?;
+    let bytes = content.len() as u64;
+    let upload = Upload {
+        fence: account.fence,
+        purpose,
+        artifact: Artifact { hash, bytes },
+        epoch,
+        step,
+        content,
+    };
+    context
+        .until_answered("commit artifact", || {
+            context.world.link.commit_artifact(&upload)
+        })
+        .await?;
+    Ok(upload.artifact)
+}
+
+async fn end(context: &Context, account: &Account, ending: Ending) -> Result<Settled, Unanswered> {
+    match ending {
+        Ending::Finished { result, weights } => finish(context, account, result, weights).await,
+        Ending::Failed(failure) => fail(context, account, &failure).await,
+        Ending::Released => {
+            let fences = [account.fence];
+            let verdicts = context
+                .until_answered("release", || context.world.link.release(&fences))
+                .await?;
+            Ok(match verdicts.first() {
+                Some(Verdict::Fenced) => Settled::Dropped,
+                Some(Verdict::Accepted) | None => Settled::Released,
+            })
+        }
+    }
+}
+
+async fn finish(
+    context: &Context,
+    account: &Account,
+    result: Box<TrialResult>,
+    weights: Option<Vec<u8>>,
+) -> Result<Settled, Unanswered> {
+    if let Some(weights) = weights.filter(|_| account.claimed.keep_weights) {
+        let held = account.held();
+        let content = Arc::from(weights);
+        upload(
+            context,
+            account,
+            Purpose::Weights,
+            content,
+            held.epoch,
+            held.step,
+        )
+        .await?;
+    }
+    let (verdict, answer) = oneshot::channel();
+    let delivery = Delivery {
+        fence: account.fence,
+        result,
+        verdict,
+    };
+    let _ = context.completions.send(delivery);
+    match answer.await {
+        Ok(Ok(Verdict::Accepted)) => Ok(Settled::Completed),
+        Ok(Ok(Verdict::Fenced)) => Ok(Settled::Dropped),
+        Ok(Err(unanswered)) => Err(unanswered),
+        Err(_) => Err(Unanswered::Silenced),
+    }
+}
+
+async fn fail(
+    context: &Context,
+    account: &Account,
+    failure: &Failure,
+) -> Result<Settled, Unanswered> {
+    let state = context
+        .until_answered("fail", || context.world.link.fail(account.fence, failure))
+        .await?;
+    account.span.in_scope(
+        || tracing::warn!(kind = %failure.kind, reason = failure.message, now = %state, "attempt failed"),
+    );
+    Ok(Settled::Failed)
+}

@@ -1,0 +1,129 @@
+//! From a lease to a member: its settings read, its checkpoint and its parent's weights fetched.
+
+use descent_spec::id::ContentHash;
+use descent_spec::lease::Artifact;
+use descent_spec::params::Params;
+use descent_spec::trial::TrialSpec;
+
+use crate::context::{Context, Unanswered};
+use crate::failure::Cause;
+use crate::lease::Lease;
+use crate::link::LinkError;
+
+/// A trial that can start.
+pub(super) struct Ready {
+    pub(super) lease: Lease,
+    pub(super) spec: TrialSpec,
+    pub(super) checkpoint: Option<Vec<u8>>,
+    pub(super) parent_weights: Option<Vec<u8>>,
+}
+
+/// Why fetching led nowhere.
+enum Stopped {
+    /// The file cannot be had; why.
+    Unreadable(String),
+    /// Nobody answers any more, or nobody should be asked.
+    Silenced,
+}
+
+/// Reads the settings; a trial whose settings make no sense here fails.
+pub(super) fn resolve(lease: Lease) -> Option<(Lease, TrialSpec)> {
+    let params = Params::from_json(&lease.claimed().params);
+    match params.and_then(|params| params.resolve()) {
+        Ok(spec) => Some((lease, spec)),
+        Err(error) => {
+            lease.fail(Cause::Settings(error.to_string()));
+            None
+        }
+    }
+}
+
+/// Fetches what the trial starts from. `None`: it ended here.
+pub(super) async fn fetch_all(context: &Context, lease: Lease, spec: TrialSpec) -> Option<Ready> {
+    let dropped = lease.account().dropped.clone();
+    let fetching = async {
+        let checkpoint = checkpoint(context, &lease).await?;
+        // A checkpoint holds everything; the parent's weights matter only at the very start.
+        let parent_weights = match (&checkpoint, lease.claimed().parent_weights) {
+            (None, Some(weights)) => Some(fetch(context, weights).await?),
+            _ => None,
+        };
+        Ok((checkpoint, parent_weights))
+    };
+    let fetched = tokio::select! {
+        () = dropped.cancelled() => return None,
+        () = context.shutdown.draining() => return None,
+        fetched = fetching => fetched,
+    };
+    match fetched {
+        Ok((checkpoint, parent_weights)) => Some(Ready {
+            lease,
+            spec,
+            checkpoint,
+            parent_weights,
+        }),
+        Err(Stopped::Unreadable(reason)) => {
+            lease.fail(Cause::ParentWeights(reason));
+            None
+        }
+        Err(Stopped::Silenced) => None,
+    }
+}
+
+/// The checkpoint to go on from. One that cannot be read, or that comes from another instruction set, costs time and
+/// nothing else: the trial starts over and ends with the bits that it would have had anyway.
+async fn checkpoint(context: &Context, lease: &Lease) -> Result<Option<Vec<u8>>, Stopped> {
+    let account = lease.account();
+    let Some(artifact) = account.newest_checkpoint() else {
+        return Ok(None);
+    };
+    let found = match fetch(context, artifact).await {
+        Ok(content) => usable(context, content),
+        Err(Stopped::Unreadable(reason)) => Err(reason),
+        Err(Stopped::Silenced) => return Err(Stopped::Silenced),
+    };
+    match found {
+        Ok(content) => Ok(Some(content)),
+        Err(reason) => {
+            account.forget_checkpoint();
+            account.span.in_scope(
+                || tracing::warn!(reason, checkpoint = %artifact.hash, "the trial starts over"),
+            );
+            Ok(None)
+        }
+    }
+}
+
+fn usable(context: &Context, content: Vec<u8>) -> Result<Vec<u8>, String> {
+    let trainer = &context.world.trainer;
+    let ours = trainer.instruction_set();
+    let theirs = trainer
+        .checkpoint_instruction_set(&content)
+        .map_err(|error| error.to_string())?;
+    if theirs == ours {
+        return Ok(content);
+    }
+    Err(format!(
+        "the checkpoint was made with {theirs}, this worker has {ours}: mixing them would give other bits"
+    ))
+}
+
+/// Reads a file; a copy that was damaged on its way is asked for once more.
+async fn fetch(context: &Context, artifact: Artifact) -> Result<Vec<u8>, Stopped> {
+    let _transfer = context
+        .transfers
+        .acquire()
+        .await
+        .map_err(|_| Stopped::Silenced)?;
+    let read = || context.world.link.read_artifact(artifact.hash);
+    let mut reason = String::new();
+    for _ in 0..2 {
+        match context.until_answered("read artifact", read).await {
+            Ok(content) if ContentHash::of(&content) == artifact.hash => return Ok(content),
+            Ok(_) => reason = format!("{} arrived with other content", artifact.hash),
+            Err(Unanswered::No(LinkError::Artifact(why) | LinkError::Invalid(why))) => reason = why,
+            Err(Unanswered::No(_) | Unanswered::Silenced) => return Err(Stopped::Silenced),
+        }
+    }
+    Err(Stopped::Unreadable(reason))
+}
