@@ -15,7 +15,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-
 /// Version of the package and commit of the build.
 pub(crate) const VERSION: &str = env!("DESCENT_VERSION");
 

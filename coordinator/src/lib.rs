@@ -1,6 +1,18 @@
 //! The control plane: a durable queue of trials behind gRPC.
 
+pub mod artifacts;
+pub mod clock;
+pub mod config;
 pub mod core;
+mod expand;
+mod maintain;
+mod rpc;
+mod serve;
+mod service;
+mod share;
 pub mod store;
 
+pub use config::Config;
+pub use rpc::auth::{Refusal, may_listen};
+pub use serve::{ServeError, serve, serve_on};
 pub use store::{Store, open_store};

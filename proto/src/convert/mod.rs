@@ -7,5 +7,6 @@ mod field;
 mod lease;
 mod outcome;
 mod state;
+mod sweep;
 
 pub use field::{InvalidField, Scoped, digest, digests, known, positive, required, row};

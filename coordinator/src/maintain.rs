@@ -1,0 +1,137 @@
+//! The round that looks after everything: expires silent sessions, promotes delayed trials, finishes sweeps, collects files.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use descent_spec::id::Timestamp;
+use tokio::time::{Instant, MissedTickBehavior};
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use crate::artifacts::ArtifactError;
+use crate::rpc::status;
+use crate::service::{Service, millis};
+use crate::store::Maintained;
+
+/// Runs rounds until the shutdown begins. Health follows them: a coordinator that cannot write does not serve.
+pub(crate) async fn run(service: Arc<Service>, health: HealthReporter) {
+    let timing = service.config.timing;
+    let mut ticks = tokio::time::interval(timing.maintain);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last_round = None;
+    let mut collected = Instant::now();
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = service.draining.cancelled() => return,
+        }
+        let now = service.now();
+        let done = round(&service, last_round.replace(now)).await;
+        if service.draining.is_cancelled() {
+            return;
+        }
+        let serving = match done {
+            Ok(done) => {
+                if done.trials_suspected > 0 {
+                    tracing::warn!(
+                        sessions = done.sessions_expired,
+                        trials = done.trials_suspected,
+                        "workers fell silent; others may take their trials"
+                    );
+                }
+                if done.sweeps_finished > 0 {
+                    tracing::info!(sweeps = done.sweeps_finished, "finished");
+                }
+                if done.trials_suspected + done.trials_promoted > 0 {
+                    service.work.notify_one();
+                }
+                ServingStatus::Serving
+            }
+            Err(error) => {
+                // Said once, there; the next round tries again.
+                drop(status::of_store(&error));
+                last_round = None;
+                ServingStatus::NotServing
+            }
+        };
+        health.set_service_status("", serving).await;
+        if collected.elapsed() >= timing.collect {
+            collected = Instant::now();
+            collect(&service).await;
+        }
+    }
+}
+
+/// One round. After a start, a failed round or a stall nobody is expired for what was not their fault: every session gets
+/// a full lease first.
+async fn round(
+    service: &Service,
+    last: Option<Timestamp>,
+) -> Result<Maintained, crate::store::StoreError> {
+    let lease_until = service.lease_until();
+    let timing = service.config.timing;
+    let grace = last.is_none_or(|last| stalled(last, service.now(), timing.maintain, timing.lease));
+    service
+        .call(|store, now| async move {
+            if grace {
+                store.grant_grace(lease_until).await?;
+            }
+            store.maintain(now).await
+        })
+        .await
+}
+
+/// Whether so much more time has passed since the last round than should have that beats may have been missed here:
+/// the machine slept, the database hung, or the clock was set (forwards or back).
+fn stalled(last: Timestamp, now: Timestamp, every: Duration, lease: Duration) -> bool {
+    now < last || now > last.plus_ms(millis(every) + millis(lease) / 2)
+}
+
+/// Removes files that nothing refers to.
+async fn collect(service: &Service) {
+    let older_than = service
+        .now()
+        .plus_ms(-millis(service.config.timing.collect_older_than));
+    let in_use = async {
+        let in_use = service.call(|store, _| async move { store.artifacts_in_use().await });
+        in_use.await.map_err(|error| Collect(error.to_string()))
+    };
+    match service.artifacts.collect(older_than, in_use).await {
+        Ok(0) => {}
+        Ok(files) => tracing::info!(files, "removed artifacts that nothing refers to"),
+        Err(Collect(error)) => tracing::warn!(error, "could not collect artifacts"),
+    }
+}
+
+/// Why a collection stopped.
+struct Collect(String);
+
+impl From<ArtifactError> for Collect {
+    fn from(error: ArtifactError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_round_or_a_clock_that_was_set_is_a_stall() {
+        let every = Duration::from_secs(1);
+        let lease = Duration::from_secs(30);
+        for (now_ms, expected) in [
+            (1_000, false),
+            (16_000, false),
+            (16_001, true),
+            (3_600_000, true),
+            (-1, true),
+        ] {
+            assert_eq!(
+                stalled(Timestamp(0), Timestamp(now_ms), every, lease),
+                expected,
+                "{now_ms}"
+            );
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! `Lease`: a call that waits for work.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use descent_proto::convert::{digest, digests, positive};
+use descent_proto::v1;
+use descent_spec::data::KnownData;
+use descent_spec::id::{ContentHash, RequestId, SessionId, SweepId};
+use tokio::time::Instant;
+use tonic::Status;
+use tracing::Instrument as _;
+
+use crate::service::{Service, millis};
+use crate::share;
+use crate::store::{Ask, Claim, StoreError};
+
+/// Answers as soon as there is work that fits, or with nothing at the end of the wait.
+pub(super) async fn lease(
+    service: &Arc<Service>,
+    request: v1::LeaseRequest,
+) -> Result<v1::LeaseResponse, Status> {
+    let session = digest(&request.session, "session", SessionId)?;
+    let limits = &service.config.limits;
+    let ask = Ask {
+        session,
+        request: digest(&request.request_id, "request_id", RequestId)?,
+        max_trials: positive(request.max_trials, "max_trials")?.min(limits.trials_per_claim),
+        data: digests(&request.data, "data", ContentHash)?,
+    };
+    let wait = Duration::from_millis(u64::from(request.wait_ms));
+    let span = tracing::info_span!("lease", %session, worker = tracing::field::Empty);
+    wait_for_work(service, ask, wait.min(service.config.timing.longest_wait))
+        .instrument(span)
+        .await
+}
+
+async fn wait_for_work(
+    service: &Arc<Service>,
+    ask: Ask,
+    wait: Duration,
+) -> Result<v1::LeaseResponse, Status> {
+    let _place = service.parking.try_acquire().map_err(|_| {
+        Status::resource_exhausted("too many workers wait for work: ask again in a moment")
+    })?;
+    let deadline = Instant::now() + wait;
+    loop {
+        if service.draining.is_cancelled() {
+            return Err(Service::stopping());
+        }
+        // Listening begins before looking, so that work that appears in between is not missed.
+        let woken = service.work.notified();
+        let claim = claim(service, ask.clone()).await?;
+        if !claim.claimed.is_empty() {
+            // There may be more for the next in line.
+            service.work.notify_one();
+            tracing::debug!(trials = claim.claimed.len(), "leased");
+            return Ok(v1::LeaseResponse {
+                grants: claim.claimed.into_iter().map(Into::into).collect(),
+                missing_data: Vec::new(),
+            });
+        }
+        let now = Instant::now();
+        if now >= deadline {
+            return Ok(v1::LeaseResponse {
+                grants: Vec::new(),
+                missing_data: names(service, &claim.missing_data).await?,
+            });
+        }
+        let look_again = (now + service.config.timing.look_again).min(deadline);
+        tokio::select! {
+            () = woken => {}
+            () = tokio::time::sleep_until(look_again) => {}
+            () = service.draining.cancelled() => {}
+        }
+    }
+}
+
+/// One look: takes at most a fair share.
+async fn claim(service: &Arc<Service>, mut ask: Ask) -> Result<Claim, Status> {
+    let now = service.now();
+    let heard_since = now.plus_ms(-millis(service.config.timing.lease));
+    let slots = service.slots(|table| {
+        table.heard(ask.session, now);
+        table.since(heard_since)
+    });
+    service
+        .answer(|store, now| async move {
+            // Counting first costs a read; nobody needs it who asks for one trial.
+            if ask.max_trials > 1 {
+                ask.max_trials = share::fair(ask.max_trials, store.ready().await?, slots);
+            }
+            store.claim(&ask, now).await
+        })
+        .await
+}
+
+/// Names of data sets for people: as in the sweep files that want them, with the hash behind.
+async fn names(service: &Arc<Service>, missing: &[ContentHash]) -> Result<Vec<String>, Status> {
+    const PAGE: u32 = 100;
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let missing = missing.to_vec();
+    service
+        .answer(|store, _| async move {
+            let mut names = std::collections::BTreeMap::new();
+            let mut after = SweepId(0);
+            loop {
+                let page = store.sweeps(after, PAGE).await?;
+                for row in &page {
+                    for (name, data) in known_data(&row.data) {
+                        names.insert(data.hash, name);
+                    }
+                }
+                match page.last() {
+                    Some(row) if page.len() == PAGE as usize => after = row.id,
+                    _ => break,
+                }
+            }
+            Ok::<_, StoreError>(
+                missing
+                    .iter()
+                    .map(|hash| match names.get(hash) {
+                        Some(name) => format!("{name} ({hash})"),
+                        None => hash.to_string(),
+                    })
+                    .collect(),
+            )
+        })
+        .await
+}
+
+/// What a sweep's submitter found under the names of its data sets; nothing when the text cannot be read.
+pub(crate) fn known_data(json: &str) -> std::collections::BTreeMap<String, KnownData> {
+    serde_json::from_str(json).unwrap_or_default()
+}

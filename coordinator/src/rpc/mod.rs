@@ -1,0 +1,15 @@
+//! The services on the wire: requests are checked and converted here, decided in [`crate::core`] and carried out by the store.
+
+pub(crate) mod auth;
+mod explain;
+mod lease;
+mod query;
+pub(crate) mod status;
+mod submit;
+mod sweeps;
+mod upload;
+mod watch;
+mod work;
+
+pub(crate) use sweeps::SweepsService;
+pub(crate) use work::WorkService;

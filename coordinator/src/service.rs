@@ -1,0 +1,117 @@
+//! What all parts of a running coordinator share.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use descent_spec::id::Timestamp;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::Status;
+use tracing::Instrument as _;
+
+use crate::artifacts::Artifacts;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::rpc::status;
+use crate::share::Slots;
+use crate::store::{Store, StoreError};
+
+/// A running coordinator.
+pub(crate) struct Service {
+    pub(crate) config: Config,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) artifacts: Artifacts,
+    /// Wakes one parked `Lease`; one that finds work wakes the next, so that k ready packs wake k + 1 callers, not all.
+    pub(crate) work: Notify,
+    /// Wakes the expansion.
+    pub(crate) expansion: Notify,
+    /// Cancelled when the shutdown begins.
+    pub(crate) draining: CancellationToken,
+    /// Store calls under way. They outlive the calls that began them, and the shutdown waits for them.
+    pub(crate) writes: TaskTracker,
+    /// Parked `Lease` calls still allowed.
+    pub(crate) parking: Semaphore,
+    /// `Watch` streams still allowed.
+    pub(crate) watching: Arc<Semaphore>,
+    slots: Mutex<Slots>,
+}
+
+impl Service {
+    pub(crate) fn new(
+        config: Config,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        artifacts: Artifacts,
+    ) -> Self {
+        Self {
+            parking: Semaphore::new(config.limits.parked),
+            watching: Arc::new(Semaphore::new(config.limits.watchers)),
+            config,
+            store,
+            clock,
+            artifacts,
+            work: Notify::new(),
+            expansion: Notify::new(),
+            draining: CancellationToken::new(),
+            writes: TaskTracker::new(),
+            slots: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// When a session that is heard of now counts as silent.
+    pub(crate) fn lease_until(&self) -> Timestamp {
+        self.now().plus_ms(millis(self.config.timing.lease))
+    }
+
+    /// The table of slots.
+    pub(crate) fn slots<T>(&self, with: impl FnOnce(&mut Slots) -> T) -> T {
+        // Nothing in it can be half done, so a panic elsewhere does not spoil it.
+        with(&mut self.slots.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Runs a store call to its end, whatever becomes of the caller: a client that goes away drops the call's future, and
+    /// must not drop a transaction half way with it.
+    pub(crate) async fn call<T, F, Fut>(&self, call: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(Arc<dyn Store>, Timestamp) -> Fut,
+        Fut: Future<Output = Result<T, StoreError>> + Send + 'static,
+        T: Send + 'static,
+    {
+        let future = call(Arc::clone(&self.store), self.now()).in_current_span();
+        match self.writes.spawn(future).await {
+            Ok(answer) => answer,
+            Err(panic) => Err(StoreError::Database(format!("the call panicked: {panic}"))),
+        }
+    }
+
+    /// [`Self::call`] for a client: within the deadline, and with the store's refusal as a status.
+    pub(crate) async fn answer<T, F, Fut>(&self, call: F) -> Result<T, Status>
+    where
+        F: FnOnce(Arc<dyn Store>, Timestamp) -> Fut,
+        Fut: Future<Output = Result<T, StoreError>> + Send + 'static,
+        T: Send + 'static,
+    {
+        match tokio::time::timeout(self.config.timing.call, self.call(call)).await {
+            Ok(answer) => answer.map_err(|error| status::of_store(&error)),
+            Err(_) => Err(Status::deadline_exceeded(
+                "the database did not answer in time; the call may still take effect: repeat it",
+            )),
+        }
+    }
+
+    /// What a call that would wait is told during the shutdown.
+    pub(crate) fn stopping() -> Status {
+        Status::unavailable("the coordinator is stopping: try again in a moment")
+    }
+}
+
+/// A duration as the store counts it.
+pub(crate) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
