@@ -6,6 +6,7 @@ pub mod config;
 pub mod core;
 mod expand;
 mod maintain;
+mod points;
 mod rpc;
 mod serve;
 mod service;

@@ -13,7 +13,7 @@ use tracing::Instrument as _;
 use crate::artifacts::Artifacts;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::rpc::status;
+use crate::rpc::{Replies, status};
 use crate::share::Slots;
 use crate::store::{Store, StoreError};
 
@@ -35,6 +35,8 @@ pub(crate) struct Service {
     pub(crate) parking: Semaphore,
     /// `Watch` streams still allowed.
     pub(crate) watching: Arc<Semaphore>,
+    /// Answers to `Submit` of late.
+    pub(crate) submissions: Replies,
     slots: Mutex<Slots>,
 }
 
@@ -56,6 +58,7 @@ impl Service {
             expansion: Notify::new(),
             draining: CancellationToken::new(),
             writes: TaskTracker::new(),
+            submissions: Replies::default(),
             slots: Mutex::default(),
         }
     }

@@ -11,5 +11,6 @@ mod upload;
 mod watch;
 mod work;
 
+pub(crate) use submit::Replies;
 pub(crate) use sweeps::SweepsService;
 pub(crate) use work::WorkService;
