@@ -2,6 +2,8 @@
 
 mod command;
 mod exit;
+#[allow(dead_code, unused_imports, reason = "its commands follow")]
+mod figure;
 mod global;
 #[allow(
     dead_code,

@@ -1,0 +1,16 @@
+//! Figures of experiments, as SVG and PNG with their numbers as CSV, and what their curves say.
+
+mod account;
+mod canvas;
+mod curve;
+mod numbers;
+mod panel;
+mod point;
+mod published;
+mod scale;
+mod sheet;
+
+pub(crate) use account::{Comparable, account};
+pub(crate) use numbers::numbers;
+pub(crate) use point::{Curve, Measured, Number, Size, curves};
+pub(crate) use sheet::{Figure, draw};

@@ -1,0 +1,410 @@
+//! The sheet: panels above one another with one horizontal axis, a legend, and the thresholds marked through all of them.
+
+use super::canvas::{Anchor, Area, Canvas, Marker, Rgb, Stroke, text_width};
+use super::panel::{self, ASIDE, INK, Line, Mean, Panel, TICK_SIZE};
+use super::point::{Curve, Number, Size};
+use super::scale::Scale;
+
+/// Width of a figure: 7 inches, a page's text width.
+const WIDTH: f64 = 672.0;
+const LEFT: f64 = 66.0;
+const RIGHT: f64 = 16.0;
+/// Between two panels: room for the names of the thresholds.
+const GAP: f64 = 20.0;
+const BOTTOM: f64 = 46.0;
+
+/// A finished figure.
+pub(crate) struct Figure {
+    /// As SVG.
+    pub(crate) svg: String,
+    /// As PNG, 300 dots per inch.
+    pub(crate) png: Vec<u8>,
+}
+
+/// What one panel shows.
+struct Plan {
+    label: &'static str,
+    test: Number,
+    train: Option<Number>,
+    height: f64,
+}
+
+/// The panels of an experiment.
+fn plans(size: Size) -> Vec<Plan> {
+    let loss = |height| Plan {
+        label: "loss",
+        test: Number::TestLoss,
+        train: Some(Number::TrainLoss),
+        height,
+    };
+    let error = |height| Plan {
+        label: "zero-one error",
+        test: Number::TestError,
+        train: Some(Number::TrainError),
+        height,
+    };
+    match size {
+        Size::Parameters => vec![loss(225.0), error(165.0)],
+        Size::Features => vec![
+            loss(200.0),
+            error(140.0),
+            Plan {
+                label: "coefficient norm",
+                test: Number::CoefficientNorm,
+                train: None,
+                height: 120.0,
+            },
+        ],
+    }
+}
+
+/// Draws the curves of one experiment.
+///
+/// # Errors
+/// When there is no point to draw, or the picture cannot be encoded.
+pub(crate) fn draw(title: &str, curves: &[Curve]) -> Result<Figure, String> {
+    let size = curves
+        .first()
+        .map(|curve| curve.size)
+        .ok_or("there is nothing to draw yet")?;
+    let plans = plans(size);
+    let legend = legend(curves);
+    let above = if size == Size::Parameters { 44.0 } else { 14.0 };
+    let top = 50.0 + 17.0 * legend_rows(&legend) as f64 + above;
+    let height = top + plans.iter().map(|plan| plan.height + GAP).sum::<f64>() - GAP + BOTTOM;
+    let mut canvas = Canvas::new(WIDTH, height);
+    heading(&mut canvas, title, curves);
+    draw_legend(&mut canvas, &legend);
+
+    let x = horizontal(curves);
+    let mut from = top;
+    let mut panels = Vec::new();
+    for plan in &plans {
+        let area = Area {
+            left: LEFT,
+            top: from,
+            right: WIDTH - RIGHT,
+            bottom: from + plan.height,
+        };
+        panels.push(Panel {
+            area,
+            x,
+            y: vertical(plan, curves),
+        });
+        from += plan.height + GAP;
+    }
+    let x_label = match size {
+        Size::Parameters => "number of parameters",
+        Size::Features => "number of random features N",
+    };
+    for (at, (panel, plan)) in panels.iter().zip(&plans).enumerate() {
+        let last = at + 1 == panels.len();
+        panel.axes(&mut canvas, last.then_some(x_label), plan.label);
+        thresholds(&mut canvas, panel, curves);
+        panel_curves(&mut canvas, panel, plan, curves);
+    }
+    if size == Size::Parameters {
+        panels[0].second_labels(
+            &mut canvas,
+            "width (units per hidden layer)",
+            &widths(curves),
+        );
+    }
+    name_thresholds(&mut canvas, &panels[0], curves);
+    Ok(Figure {
+        svg: canvas.svg(),
+        png: canvas.png()?,
+    })
+}
+
+fn heading(canvas: &mut Canvas, title: &str, curves: &[Curve]) {
+    let seeds = curves
+        .iter()
+        .map(Curve::seeds)
+        .fold((usize::MAX, 0), |a, b| (a.0.min(b.0), a.1.max(b.1)));
+    let spread = match seeds {
+        (_, 0 | 1) => "one seed".to_owned(),
+        (low, high) if low == high && low >= 3 => {
+            format!("mean of {high} seeds, band ± 1 standard deviation")
+        }
+        (2, 2) => "mean of 2 seeds, band from least to greatest".to_owned(),
+        (low, high) => format!(
+            "mean of {low} to {high} seeds, band ± 1 standard deviation (least to greatest of 2)"
+        ),
+    };
+    let samples: Vec<String> = distinct(curves.iter().map(|curve| curve.samples))
+        .map(|n| n.to_string())
+        .collect();
+    let outputs: Vec<String> = distinct(curves.iter().map(|curve| curve.outputs))
+        .map(|k| k.to_string())
+        .collect();
+    canvas.text((LEFT, 20.0), title, 14, Anchor::Start, INK, false);
+    let aside = format!(
+        "n = {}, K = {}; {spread}",
+        samples.join(", "),
+        outputs.join(", ")
+    );
+    canvas.text((LEFT, 36.0), &aside, TICK_SIZE, Anchor::Start, ASIDE, false);
+}
+
+fn distinct(values: impl Iterator<Item = u64>) -> impl Iterator<Item = u64> {
+    values
+        .collect::<std::collections::BTreeSet<_>>()
+        .into_iter()
+}
+
+/// A sample of a line and what it stands for.
+struct Entry {
+    text: String,
+    colour: Rgb,
+    marker: Option<Marker>,
+    left: f64,
+    row: usize,
+}
+
+fn legend(curves: &[Curve]) -> Vec<Entry> {
+    let mut entries: Vec<(String, Rgb, Option<Marker>)> = Vec::new();
+    if curves.len() > 1 {
+        for (at, curve) in curves.iter().enumerate() {
+            let (colour, marker) = panel::style(at, curves.len());
+            entries.push((curve.label(), colour, Some(marker)));
+        }
+        entries.push(("test".to_owned(), ASIDE, Some(Marker::Circle)));
+        entries.push(("training".to_owned(), ASIDE, None));
+    } else {
+        let (colour, marker) = panel::style(0, 1);
+        entries.push(("test".to_owned(), colour, Some(marker)));
+        entries.push(("training".to_owned(), colour, None));
+    }
+    let (mut left, mut row) = (LEFT, 0);
+    let mut placed = Vec::new();
+    for (text, colour, marker) in entries {
+        let width = 34.0 + text_width(&text, TICK_SIZE) + 16.0;
+        if left > LEFT && left + width > WIDTH - RIGHT {
+            (left, row) = (LEFT, row + 1);
+        }
+        placed.push(Entry {
+            text,
+            colour,
+            marker,
+            left,
+            row,
+        });
+        left += width;
+    }
+    placed
+}
+
+fn legend_rows(legend: &[Entry]) -> usize {
+    legend.last().map_or(0, |entry| entry.row + 1)
+}
+
+fn draw_legend(canvas: &mut Canvas, legend: &[Entry]) {
+    for entry in legend {
+        let y = 53.0 + 17.0 * entry.row as f64;
+        let line = Line {
+            points: Vec::new(),
+            colour: entry.colour,
+            marker: entry.marker,
+        };
+        canvas.line(
+            (entry.left, y),
+            (entry.left + 27.0, y),
+            panel::stroke(&line),
+        );
+        if let Some(marker) = entry.marker {
+            canvas.marker((entry.left + 13.5, y), marker, panel::MARKER, entry.colour);
+        }
+        canvas.text(
+            (entry.left + 33.0, y + 4.0),
+            &entry.text,
+            TICK_SIZE,
+            Anchor::Start,
+            INK,
+            false,
+        );
+    }
+}
+
+/// The horizontal axis: all sizes, and the threshold where it is not far outside.
+fn horizontal(curves: &[Curve]) -> Scale {
+    let sizes = curves
+        .iter()
+        .flat_map(|curve| curve.points.iter().map(|point| curve.position(point)));
+    let (mut low, mut high) = sizes.fold((f64::INFINITY, 0.0f64), |(low, high), size| {
+        (low.min(size), high.max(size))
+    });
+    for threshold in curves.iter().map(Curve::threshold) {
+        if threshold <= 2.0 * high && 2.0 * threshold >= low {
+            (low, high) = (low.min(threshold), high.max(threshold));
+        }
+    }
+    Scale::logarithmic(low, high)
+}
+
+/// The vertical axis: from zero, or in powers of ten where the test values ask for it.
+fn vertical(plan: &Plan, curves: &[Curve]) -> Scale {
+    let spreads = |number: Number| {
+        curves.iter().flat_map(move |curve| {
+            curve
+                .points
+                .iter()
+                .filter_map(move |point| point.numbers.get(&number))
+        })
+    };
+    let high = |number| {
+        spreads(number)
+            .map(|s| s.mean.max(s.band().1))
+            .fold(0.0, f64::max)
+    };
+    let means = || {
+        spreads(plan.test)
+            .map(|spread| spread.mean)
+            .filter(|mean| *mean > 0.0)
+    };
+    let (least, most) = means().fold((f64::INFINITY, 0.0f64), |(l, h), mean| {
+        (l.min(mean), h.max(mean))
+    });
+    if most <= 25.0 * least {
+        return Scale::from_zero(plan.train.map_or(0.0, high).max(high(plan.test)));
+    }
+    // Training losses fall to rounding errors: a decade below the test values is all that can be read.
+    let train = plan
+        .train
+        .into_iter()
+        .flat_map(spreads)
+        .map(|s| s.mean)
+        .filter(|mean| *mean > 0.0);
+    let floor = train.fold(least, f64::min).max(least / 12.0);
+    Scale::logarithmic(floor, most)
+}
+
+fn panel_curves(canvas: &mut Canvas, panel: &Panel, plan: &Plan, curves: &[Curve]) {
+    let line = |at: usize, curve: &Curve, number: Number, with_marker: bool| {
+        let (colour, marker) = panel::style(at, curves.len());
+        let points = curve.points.iter().filter_map(|point| {
+            let spread = point.numbers.get(&number)?;
+            Some(Mean {
+                x: curve.position(point),
+                y: spread.mean,
+                band: (spread.n > 1).then(|| spread.band()),
+            })
+        });
+        Line {
+            points: points.collect(),
+            colour,
+            marker: with_marker.then_some(marker),
+        }
+    };
+    let each = || curves.iter().enumerate();
+    for (at, curve) in each() {
+        panel.band(canvas, &line(at, curve, plan.test, true));
+    }
+    for (at, curve) in each() {
+        if let Some(train) = plan.train {
+            panel.line(canvas, &line(at, curve, train, false));
+        }
+    }
+    for (at, curve) in each() {
+        panel.line(canvas, &line(at, curve, plan.test, true));
+    }
+}
+
+/// Sizes and their widths, for the labels above; every width once.
+fn widths(curves: &[Curve]) -> Vec<(f64, String)> {
+    let points = curves.iter().flat_map(|curve| &curve.points);
+    let by_size: std::collections::BTreeMap<u64, u64> = points
+        .map(|point| (point.parameters, point.width))
+        .collect();
+    by_size
+        .into_iter()
+        .map(|(parameters, width)| (parameters as f64, width.to_string()))
+        .collect()
+}
+
+const THRESHOLD: Stroke = Stroke {
+    colour: INK,
+    width: 0.9,
+    dash: Some((1.5, 2.5)),
+};
+
+fn fitted(at: usize, curves: &[Curve]) -> Stroke {
+    Stroke {
+        colour: panel::style(at, curves.len()).0,
+        width: 0.9,
+        dash: Some((6.0, 2.0)),
+    }
+}
+
+/// Vertical lines: the interpolation threshold of each n·K, and where each curve's training error reaches zero.
+fn thresholds(canvas: &mut Canvas, panel: &Panel, curves: &[Curve]) {
+    for threshold in distinct(curves.iter().map(|curve| curve.threshold() as u64)) {
+        if (0.0..=1.0).contains(&panel.x.position(threshold as f64)) {
+            panel.vertical(canvas, threshold as f64, THRESHOLD);
+        }
+    }
+    for (at, curve) in curves
+        .iter()
+        .enumerate()
+        .filter(|(_, curve)| curve.size == Size::Parameters)
+    {
+        if let Some(size) = curve.fitted_from() {
+            panel.vertical(canvas, size, fitted(at, curves));
+        }
+    }
+}
+
+/// Names the vertical lines under the first panel, each beside its line, on the side where it collides with nothing.
+fn name_thresholds(canvas: &mut Canvas, panel: &Panel, curves: &[Curve]) {
+    let y = panel.area.bottom + GAP - 7.0;
+    let mut names: Vec<(f64, String)> = Vec::new();
+    for curve in curves {
+        let at = panel.across(curve.threshold());
+        let name = match curve.size {
+            Size::Parameters => format!("n·K = {}", grouped(curve.threshold() as u64)),
+            Size::Features => format!("N = n = {}", grouped(curve.threshold() as u64)),
+        };
+        if (panel.area.left..=panel.area.right).contains(&at)
+            && names.iter().all(|(_, other)| *other != name)
+        {
+            names.push((at, name));
+        }
+    }
+    if let Some(first) = curves
+        .iter()
+        .filter(|curve| curve.size == Size::Parameters)
+        .filter_map(Curve::fitted_from)
+        .min_by(f64::total_cmp)
+    {
+        names.push((panel.across(first), "training error reaches 0".to_owned()));
+    }
+    names.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut free_from = panel.area.left;
+    for (i, (at, name)) in names.iter().enumerate() {
+        let width = text_width(name, TICK_SIZE);
+        let next = names.get(i + 1).map_or(panel.area.right, |(next, _)| *next);
+        let fits_right = at + 10.0 + width <= next;
+        let fits_left = at - 10.0 - width >= free_from;
+        let to_the_left = fits_left && (!fits_right || i + 1 < names.len());
+        let (x, anchor) = if to_the_left {
+            (at - 4.0, Anchor::End)
+        } else {
+            (at + 4.0, Anchor::Start)
+        };
+        canvas.text((x, y), name, TICK_SIZE, anchor, INK, false);
+        free_from = if to_the_left { *at } else { at + 5.0 + width };
+    }
+}
+
+/// 40000 as 40,000.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
