@@ -1,0 +1,9 @@
+//! Tests of the crate through its public face, in one binary.
+
+mod bad_files;
+mod forms;
+mod grid;
+mod identity;
+mod params;
+mod robust;
+mod samples;

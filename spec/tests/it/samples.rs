@@ -1,0 +1,71 @@
+//! Data sets and sweep files that the tests share.
+
+use std::collections::BTreeMap;
+
+use descent_spec::data::KnownData;
+use descent_spec::grid::{Grid, Point};
+use descent_spec::id::ContentHash;
+use descent_spec::sweep::Sweep;
+
+/// What a submitter would have found.
+pub(crate) fn data() -> BTreeMap<String, KnownData> {
+    let known = |name: &str, train_samples, test_samples| {
+        let hash = ContentHash::of(name.as_bytes());
+        (
+            name.to_owned(),
+            KnownData {
+                hash,
+                inputs: 784,
+                outputs: 10,
+                train_samples,
+                test_samples,
+            },
+        )
+    };
+    BTreeMap::from([
+        known("mnist-4k", 4_000, 10_000),
+        known("mnist", 60_000, 10_000),
+    ])
+}
+
+/// A complete body without axes, to put `[axes]` and more behind.
+pub(crate) const HEAD: &str = r#"name = "test"
+[data]
+dataset = "mnist-4k"
+[model]
+width = 20
+[train]
+epochs = 10
+optimizer = { kind = "sgd", lr = 0.01 }
+"#;
+
+/// The grid of a file that has no mistakes.
+pub(crate) fn grid(source: &str) -> Grid {
+    let sweep = Sweep::parse(source).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    sweep
+        .grid(&data())
+        .unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+/// The grid of [`HEAD`] and something behind it.
+pub(crate) fn grid_with(tail: &str) -> Grid {
+    grid(&format!("{HEAD}{tail}"))
+}
+
+/// All points in the order of work.
+pub(crate) fn points(grid: &Grid) -> Vec<Point> {
+    (0..grid.raw_points())
+        .filter_map(|rank| grid.point(rank))
+        .collect()
+}
+
+/// The values of one axis over all points, in the order of work, as text.
+pub(crate) fn along(grid: &Grid, axis: &str) -> Vec<String> {
+    points(grid)
+        .iter()
+        .map(|point| {
+            let value = point.axes.iter().find(|(name, _)| *name == axis);
+            value.map_or_else(|| "-".to_owned(), |(_, value)| value.to_string())
+        })
+        .collect()
+}
