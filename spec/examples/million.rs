@@ -33,12 +33,17 @@ fn main() {
     };
     let data = BTreeMap::from([("mnist-4k".to_owned(), known)]);
     let file = if std::env::args().any(|argument| argument == "--reuse") {
-        FILE.replace("epochs = 600", "epochs = 600\nweight_reuse = \"below-threshold\"")
+        FILE.replace(
+            "epochs = 600",
+            "epochs = 600\nweight_reuse = \"below-threshold\"",
+        )
     } else {
         FILE.to_owned()
     };
     let start = Instant::now();
-    let grid = Sweep::parse(&file).and_then(|sweep| sweep.grid(&data)).expect("the file is right");
+    let grid = Sweep::parse(&file)
+        .and_then(|sweep| sweep.grid(&data))
+        .expect("the file is right");
     println!("parsed in {:?}", start.elapsed());
 
     let start = Instant::now();
@@ -48,10 +53,15 @@ fn main() {
         parameters += measure.parameters;
         cost += measure.cost;
     }
-    println!("{points} points, {parameters} parameters, {cost:.3e} operations in {:?}", start.elapsed());
+    println!(
+        "{points} points, {parameters} parameters, {cost:.3e} operations in {:?}",
+        start.elapsed()
+    );
 
     let start = Instant::now();
     let named = (0..grid.raw_points()).filter_map(|rank| grid.point(rank));
-    let ones = named.fold(0_u32, |sum, point| sum.wrapping_add(point.key.identity.0[0].into()));
+    let ones = named.fold(0_u32, |sum, point| {
+        sum.wrapping_add(point.key.identity.0[0].into())
+    });
     println!("identities in {:?} (check {ones})", start.elapsed());
 }

@@ -4,14 +4,9 @@ use crate::samples::{HEAD, grid_with};
 use descent_spec::sweep::Sweep;
 
 fn values(axis: &str) -> Vec<String> {
-    let name = axis
-        .split(['=', ' '])
-        .next()
-        .unwrap()
-        .trim_matches('"')
-        .to_owned();
+    let (name, _) = axis.split_once(" =").expect("an axis has a name");
     let grid = grid_with(&format!("[run]\norder = \"listed\"\n[axes]\n{axis}\n"));
-    crate::samples::along(&grid, &name)
+    crate::samples::along(&grid, name)
 }
 
 #[test]
