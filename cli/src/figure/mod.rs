@@ -3,6 +3,8 @@
 mod account;
 mod canvas;
 mod curve;
+mod legend;
+mod marks;
 mod numbers;
 mod panel;
 mod point;

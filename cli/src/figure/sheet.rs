@@ -1,16 +1,21 @@
 //! The sheet: panels above one another with one horizontal axis, a legend, and the thresholds marked through all of them.
 
 use super::canvas::{Anchor, Area, Canvas, Marker, Rgb, Stroke, text_width};
+use super::legend::{draw_legend, legend, legend_rows};
+use super::marks::{name_thresholds, thresholds};
 use super::panel::{self, ASIDE, INK, Line, Mean, Panel, TICK_SIZE};
 use super::point::{Curve, Number, Size};
 use super::scale::Scale;
 
 /// Width of a figure: 7 inches, a page's text width.
-const WIDTH: f64 = 672.0;
-const LEFT: f64 = 66.0;
-const RIGHT: f64 = 16.0;
+pub(crate) const WIDTH: f64 = 672.0;
+/// Left of the panels: room for ticks and their axis' name.
+pub(crate) const LEFT: f64 = 66.0;
+/// Right of the panels.
+pub(crate) const RIGHT: f64 = 16.0;
 /// Between two panels: room for the names of the thresholds.
-const GAP: f64 = 20.0;
+pub(crate) const GAP: f64 = 20.0;
+/// Under the last panel.
 const BOTTOM: f64 = 46.0;
 
 /// A finished figure.
@@ -147,83 +152,11 @@ fn heading(canvas: &mut Canvas, title: &str, curves: &[Curve]) {
     canvas.text((LEFT, 36.0), &aside, TICK_SIZE, Anchor::Start, ASIDE, false);
 }
 
-fn distinct(values: impl Iterator<Item = u64>) -> impl Iterator<Item = u64> {
+/// Each value once, ascending.
+pub(crate) fn distinct(values: impl Iterator<Item = u64>) -> impl Iterator<Item = u64> {
     values
         .collect::<std::collections::BTreeSet<_>>()
         .into_iter()
-}
-
-/// A sample of a line and what it stands for.
-struct Entry {
-    text: String,
-    colour: Rgb,
-    marker: Option<Marker>,
-    left: f64,
-    row: usize,
-}
-
-fn legend(curves: &[Curve]) -> Vec<Entry> {
-    let mut entries: Vec<(String, Rgb, Option<Marker>)> = Vec::new();
-    if curves.len() > 1 {
-        for (at, curve) in curves.iter().enumerate() {
-            let (colour, marker) = panel::style(at, curves.len());
-            entries.push((curve.label(), colour, Some(marker)));
-        }
-        entries.push(("test".to_owned(), ASIDE, Some(Marker::Circle)));
-        entries.push(("training".to_owned(), ASIDE, None));
-    } else {
-        let (colour, marker) = panel::style(0, 1);
-        entries.push(("test".to_owned(), colour, Some(marker)));
-        entries.push(("training".to_owned(), colour, None));
-    }
-    let (mut left, mut row) = (LEFT, 0);
-    let mut placed = Vec::new();
-    for (text, colour, marker) in entries {
-        let width = 34.0 + text_width(&text, TICK_SIZE) + 16.0;
-        if left > LEFT && left + width > WIDTH - RIGHT {
-            (left, row) = (LEFT, row + 1);
-        }
-        placed.push(Entry {
-            text,
-            colour,
-            marker,
-            left,
-            row,
-        });
-        left += width;
-    }
-    placed
-}
-
-fn legend_rows(legend: &[Entry]) -> usize {
-    legend.last().map_or(0, |entry| entry.row + 1)
-}
-
-fn draw_legend(canvas: &mut Canvas, legend: &[Entry]) {
-    for entry in legend {
-        let y = 53.0 + 17.0 * entry.row as f64;
-        let line = Line {
-            points: Vec::new(),
-            colour: entry.colour,
-            marker: entry.marker,
-        };
-        canvas.line(
-            (entry.left, y),
-            (entry.left + 27.0, y),
-            panel::stroke(&line),
-        );
-        if let Some(marker) = entry.marker {
-            canvas.marker((entry.left + 13.5, y), marker, panel::MARKER, entry.colour);
-        }
-        canvas.text(
-            (entry.left + 33.0, y + 4.0),
-            &entry.text,
-            TICK_SIZE,
-            Anchor::Start,
-            INK,
-            false,
-        );
-    }
 }
 
 /// The horizontal axis: all sizes, and the threshold where it is not far outside.
@@ -320,91 +253,4 @@ fn widths(curves: &[Curve]) -> Vec<(f64, String)> {
         .into_iter()
         .map(|(parameters, width)| (parameters as f64, width.to_string()))
         .collect()
-}
-
-const THRESHOLD: Stroke = Stroke {
-    colour: INK,
-    width: 0.9,
-    dash: Some((1.5, 2.5)),
-};
-
-fn fitted(at: usize, curves: &[Curve]) -> Stroke {
-    Stroke {
-        colour: panel::style(at, curves.len()).0,
-        width: 0.9,
-        dash: Some((6.0, 2.0)),
-    }
-}
-
-/// Vertical lines: the interpolation threshold of each n·K, and where each curve's training error reaches zero.
-fn thresholds(canvas: &mut Canvas, panel: &Panel, curves: &[Curve]) {
-    for threshold in distinct(curves.iter().map(|curve| curve.threshold() as u64)) {
-        if (0.0..=1.0).contains(&panel.x.position(threshold as f64)) {
-            panel.vertical(canvas, threshold as f64, THRESHOLD);
-        }
-    }
-    for (at, curve) in curves
-        .iter()
-        .enumerate()
-        .filter(|(_, curve)| curve.size == Size::Parameters)
-    {
-        if let Some(size) = curve.fitted_from() {
-            panel.vertical(canvas, size, fitted(at, curves));
-        }
-    }
-}
-
-/// Names the vertical lines under the first panel, each beside its line, on the side where it collides with nothing.
-fn name_thresholds(canvas: &mut Canvas, panel: &Panel, curves: &[Curve]) {
-    let y = panel.area.bottom + GAP - 7.0;
-    let mut names: Vec<(f64, String)> = Vec::new();
-    for curve in curves {
-        let at = panel.across(curve.threshold());
-        let name = match curve.size {
-            Size::Parameters => format!("n·K = {}", grouped(curve.threshold() as u64)),
-            Size::Features => format!("N = n = {}", grouped(curve.threshold() as u64)),
-        };
-        if (panel.area.left..=panel.area.right).contains(&at)
-            && names.iter().all(|(_, other)| *other != name)
-        {
-            names.push((at, name));
-        }
-    }
-    if let Some(first) = curves
-        .iter()
-        .filter(|curve| curve.size == Size::Parameters)
-        .filter_map(Curve::fitted_from)
-        .min_by(f64::total_cmp)
-    {
-        names.push((panel.across(first), "training error reaches 0".to_owned()));
-    }
-    names.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut free_from = panel.area.left;
-    for (i, (at, name)) in names.iter().enumerate() {
-        let width = text_width(name, TICK_SIZE);
-        let next = names.get(i + 1).map_or(panel.area.right, |(next, _)| *next);
-        let fits_right = at + 10.0 + width <= next;
-        let fits_left = at - 10.0 - width >= free_from;
-        let to_the_left = fits_left && (!fits_right || i + 1 < names.len());
-        let (x, anchor) = if to_the_left {
-            (at - 4.0, Anchor::End)
-        } else {
-            (at + 4.0, Anchor::Start)
-        };
-        canvas.text((x, y), name, TICK_SIZE, anchor, INK, false);
-        free_from = if to_the_left { *at } else { at + 5.0 + width };
-    }
-}
-
-/// 40000 as 40,000.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
