@@ -2,5 +2,6 @@
 
 pub mod data;
 pub mod device;
+pub mod features;
 pub mod pack;
 pub mod stream;

@@ -100,7 +100,7 @@ pub trait Pack: Send {
     fn advance(&mut self, steps: u32) -> Vec<Event>;
     /// The members still in training.
     fn progress(&self) -> Vec<Progress>;
-    /// Everything that going on exactly takes: weights, optimizer, position, stopping state. `None`: no such member.
+    /// Everything that going on exactly takes: weights, optimizer, position, stopping state. `None`: no such member, or one that saves nothing and starts over.
     fn checkpoint(&self, key: u64) -> Option<Vec<u8>>;
     /// Takes a member out. The others' bits do not change.
     fn remove(&mut self, key: u64);

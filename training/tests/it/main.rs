@@ -4,4 +4,5 @@
     reason = "a test that unwraps wrongly fails, as it should"
 )]
 
+mod features;
 mod stream;

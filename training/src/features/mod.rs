@@ -1,0 +1,11 @@
+//! Least squares on random features: the closed form in which double descent is a theorem (Belkin et al. 2019).
+//!
+//! Everything is in 64-bit floats. Trials that draw the same features share the costly part, the features of the test
+//! samples, without any trial's bits depending on who else is in the pack.
+
+mod map;
+mod pack;
+mod solve;
+
+pub use pack::open;
+pub use solve::least_squares;
