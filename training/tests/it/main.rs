@@ -4,5 +4,6 @@
     reason = "a test that unwraps wrongly fails, as it should"
 )]
 
+mod data;
 mod features;
 mod stream;
