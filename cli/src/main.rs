@@ -5,6 +5,8 @@ mod exit;
 #[allow(dead_code, unused_imports, reason = "its commands follow")]
 mod figure;
 mod global;
+#[allow(dead_code, reason = "its commands follow")]
+mod mistakes;
 #[allow(
     dead_code,
     unused_imports,

@@ -47,7 +47,8 @@ pub(super) fn check(grid: &Grid, sweep: &Sweep) -> Result<(), Mistakes> {
                 .exclude_span
                 .clone()
                 .or_else(|| sweep.root.blocks.first().map(|block| block.span.clone()));
-            let message = format!("every one of the sweep's {looked_at} points is excluded");
+            let message =
+                format!("the conditions leave none of the sweep's points, {looked_at} in all");
             report.add(span.unwrap_or(0..0), "exclude", message);
         }
     }
@@ -97,7 +98,7 @@ fn values(path: &Path<'_>, key: Key) -> Vec<Value> {
             .map(|member| member.values.to_vec())
             .unwrap_or_default(),
         Source::Fixed(given) => vec![given.value.clone()],
-        Source::Default => key.setting().fallback.value().into_iter().collect(),
+        Source::Unknown | Source::Default => key.setting().fallback.value().into_iter().collect(),
     }
 }
 
@@ -108,7 +109,7 @@ fn place_of(path: &Path<'_>, key: Key) -> Range<usize> {
             .member(key)
             .map_or(0..0, |member| member.values_span.clone()),
         Source::Fixed(given) => given.value_span.clone(),
-        Source::Default => path.last().map_or(0..0, |block| block.span.clone()),
+        Source::Unknown | Source::Default => path.last().map_or(0..0, |block| block.span.clone()),
     }
 }
 
@@ -147,10 +148,15 @@ fn points(
                         );
                     }
                 }
-                Ok(spec) => {
+                Ok(mut spec) => {
                     let known = &grid.data[spec.data.dataset.as_str()];
-                    if let Err(error) = DataShape::of(known, &spec.data) {
+                    // Training samples and test samples are judged apart, so that one report names both.
+                    for _ in 0..2 {
+                        let Err(error) = DataShape::of(known, &spec.data) else {
+                            break;
+                        };
                         too_few(report, path, &spec.data.dataset, &error, noted);
+                        (spec.data.samples, spec.data.validation) = (None, 0);
                     }
                 }
             }

@@ -109,6 +109,18 @@ fn unknown_axis(report: &mut Report<'_>, path: &str, entry: &Entry<'_, '_>) {
     );
 }
 
+/// The dotted name of the setting that an axis's name, right or wrong, was probably meant for.
+pub(crate) fn meant(name: &str) -> &str {
+    let names = || {
+        SETTINGS
+            .iter()
+            .flat_map(|s| s.alias.into_iter().chain([s.name]))
+    };
+    let closest =
+        Setting::find(name).or_else(|| Setting::find(super::suggest::closest(name, names())?));
+    closest.map_or(name, |setting| setting.name)
+}
+
 const FORMS: &str = "a list, { values = […] }, { range = [first, last], step = … }, \
                      { linear = [first, last], points = … }, { log = [first, last], points = … }";
 const FORM_KEYS: [&str; 7] = [

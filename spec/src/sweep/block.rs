@@ -44,6 +44,8 @@ pub(crate) struct Block {
     pub(crate) groups: Vec<(String, Range<usize>)>,
     /// Fixed settings.
     pub(crate) fixed: Vec<Given>,
+    /// Settings that are given, but wrongly: noted already, and not to be called missing on top.
+    pub(crate) broken: Vec<Key>,
     /// Axes in the order of the file.
     pub(crate) axes: Vec<Axis>,
     /// Blocks inside.
@@ -58,6 +60,7 @@ impl Block {
             span,
             groups: Vec::new(),
             fixed: Vec::new(),
+            broken: Vec::new(),
             axes: Vec::new(),
             blocks: Vec::new(),
         }
@@ -80,22 +83,30 @@ impl Block {
         match *name {
             "data" | "model" | "train" | "evaluate" => {
                 self.groups.push(((*name).to_owned(), span.clone()));
-                if let Some(table) = read::table(report, &path, item) {
-                    self.settings(report, &path, name, table);
+                match read::table(report, &path, item) {
+                    Some(table) => self.settings(report, &path, name, table),
+                    None => self.breaks(name),
                 }
             }
             "seed" => self.setting(report, &path, Key::Seed.setting(), span.clone(), item),
             "axes" => {
-                if let Some(table) = read::table(report, &path, item) {
-                    for entry in read::entries(table) {
-                        let member = axis::read(report, &path, &entry);
-                        self.axes.extend(member.map(|member| Axis {
+                let Some(table) = read::table(report, &path, item) else {
+                    self.breaks("");
+                    return true;
+                };
+                for entry in read::entries(table) {
+                    match axis::read(report, &path, &entry) {
+                        Some(member) => self.axes.push(Axis {
                             members: vec![member],
-                        }));
+                        }),
+                        None => self.breaks(axis::meant(entry.0)),
                     }
                 }
             }
             "zip" => {
+                if !item.get_ref().is_array() {
+                    self.breaks("");
+                }
                 for (span, table) in read::tables(report, &path, &path, item, MAX_TABLES) {
                     self.zip(report, &path, span, table);
                 }
@@ -125,9 +136,23 @@ impl Block {
                 let message = format!("expected a table, found {}", read::type_of(item.get_ref()));
                 let help = format!("{name} = {{ kind = … }}");
                 report.add_with_help(item.span(), &path, message, help);
+                self.breaks(&dotted);
             } else {
-                let known: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
-                let help = super::suggest::did_you_mean(&dotted, known).or_else(|| siblings(group));
+                // A group such as `train.optimizer` before the settings in it.
+                let groups = siblings(group)
+                    .into_iter()
+                    .map(|name| read::join(group, name));
+                let known: Vec<String> = groups
+                    .chain(SETTINGS.iter().map(|setting| setting.name.to_owned()))
+                    .collect();
+                let meant = super::suggest::closest(&dotted, known.iter().map(String::as_str));
+                let help = match meant {
+                    Some(meant) => {
+                        self.breaks(meant);
+                        format!("did you mean `{meant}`?")
+                    }
+                    None => format!("known here: {}", siblings(group).join(", ")),
+                };
                 report.add_with_help(span, &path, "this key is not known here", help);
             }
         }
@@ -141,13 +166,35 @@ impl Block {
         span: Range<usize>,
         item: &Item<'_>,
     ) {
-        if let Some(value) = read::value(report, path, setting.kind, item) {
-            self.fixed.push(Given {
-                key: setting.key,
-                value,
-                span,
-                value_span: item.span(),
-            });
+        match read::value(report, path, setting.kind, item) {
+            Some(value) => {
+                let value_span = item.span();
+                self.fixed.push(Given {
+                    key: setting.key,
+                    value,
+                    span,
+                    value_span,
+                });
+            }
+            None => self.broken.push(setting.key),
+        }
+    }
+
+    /// Marks the settings of a name or group (all, when empty) as given wrongly.
+    pub(crate) fn breaks(&mut self, name: &str) {
+        let prefix = format!("{name}.");
+        let named = SETTINGS.iter().filter(|setting| {
+            name.is_empty() || setting.name == name || setting.name.starts_with(&prefix)
+        });
+        self.broken.extend(named.map(|setting| setting.key));
+    }
+
+    /// Marks what an unknown key of this body was probably meant for.
+    pub(crate) fn breaks_unknown(&mut self, name: &str) {
+        match super::suggest::closest(name, Self::KEYS) {
+            Some("axes" | "zip") => self.breaks(""),
+            Some(group) => self.breaks(group),
+            None => {}
         }
     }
 
@@ -164,6 +211,9 @@ impl Block {
             .filter_map(|entry| axis::read(report, path, entry))
             .collect();
         if report.len() > before {
+            for (name, ..) in read::entries(table) {
+                self.breaks(axis::meant(name));
+            }
             return;
         }
         if members.len() < 2 {
@@ -212,6 +262,7 @@ impl Block {
                 if *name == "when" {
                     block.when = condition(report, &read::join(path, "when"), item);
                 } else if !block.read_key(report, &entry, depth + 1) {
+                    block.breaks_unknown(name);
                     let known = ["when"].into_iter().chain(Self::KEYS);
                     let path = read::join(path, name);
                     let help =
@@ -226,14 +277,15 @@ impl Block {
     }
 }
 
-fn siblings(group: &str) -> Option<String> {
+/// Names of the settings and groups in a group.
+fn siblings(group: &str) -> Vec<&'static str> {
     let prefix = format!("{group}.");
     let mut names: Vec<&str> = SETTINGS
         .iter()
         .filter_map(|setting| setting.name.strip_prefix(&prefix)?.split('.').next())
         .collect();
     names.dedup();
-    (!names.is_empty()).then(|| format!("known here: {}", names.join(", ")))
+    names
 }
 
 /// Reads the condition of a `when`; mistakes are placed inside the text where the file has it as it is.

@@ -22,6 +22,8 @@ pub(crate) enum Source<'b> {
     Axis(&'b Axis),
     /// From a fixed value.
     Fixed(&'b Given),
+    /// From a value that is wrong, and noted already: it may be anything.
+    Unknown,
     /// From nowhere: its default holds.
     Default,
 }
@@ -35,6 +37,9 @@ pub(crate) fn source<'b>(path: &Path<'b>, key: Key) -> Source<'b> {
         if let Some(given) = block.fixed.iter().find(|given| given.key == key) {
             return Source::Fixed(given);
         }
+        if block.broken.contains(&key) {
+            return Source::Unknown;
+        }
     }
     Source::Default
 }
@@ -46,7 +51,7 @@ fn may(
     experiment: Experiment,
     passes: &dyn Fn(Option<&Value>) -> bool,
 ) -> bool {
-    if key == Key::Experiment {
+    if key == Key::Experiment && !path[0].broken.contains(&key) {
         return passes(Some(&Value::Word(experiment.word())));
     }
     match source(path, key) {
@@ -54,6 +59,7 @@ fn may(
             .member(key)
             .is_some_and(|member| member.values.iter().any(|value| passes(Some(value)))),
         Source::Fixed(given) => passes(Some(&given.value)),
+        Source::Unknown => true,
         Source::Default => passes(key.setting().fallback.value().as_ref()),
     }
 }
@@ -89,7 +95,7 @@ pub(crate) fn each_path<'b>(root: &'b Block, visit: &mut dyn FnMut(&Path<'b>)) {
     walk(&mut vec![root], visit);
 }
 
-/// Checks a file whose single values are right.
+/// Checks a file that is TOML. What depends on a value that is wrong is let pass: it is judged when that is mended.
 pub(crate) fn check(report: &mut Report<'_>, sweep: &Sweep) {
     let mut blocks = 0;
     each_path(&sweep.root, &mut |path| {
@@ -101,15 +107,12 @@ pub(crate) fn check(report: &mut Report<'_>, sweep: &Sweep) {
         return;
     }
     each_path(&sweep.root, &mut |path| twice(report, path));
-    if !report.is_empty() {
-        return;
-    }
     without_effect(report, sweep);
     let mut missing = BTreeSet::new();
     each_path(&sweep.root, &mut |path| {
         // A body with blocks has points of its own only where no block applies: that is judged point by point.
-        if path.last().is_some_and(|block| block.blocks.is_empty()) {
-            mismatch(report, path, sweep.experiment);
+        let is_leaf = path.last().is_some_and(|block| block.blocks.is_empty());
+        if is_leaf && !mismatch(report, path, sweep.experiment) {
             required(report, path, sweep.experiment, &mut missing);
             reuse(report, path, sweep.experiment);
         }
@@ -177,20 +180,24 @@ fn without_effect(report: &mut Report<'_>, sweep: &Sweep) {
         for block in path {
             let fixed = block.fixed.iter().map(|given| {
                 let default = given.key.setting().fallback.value();
+                let path = super::read::join(&block.path, given.key.setting().name);
                 (
                     given.key,
                     &given.span,
-                    &block.path,
+                    path,
                     default.as_ref() == Some(&given.value),
                 )
             });
             let swept = block.axes.iter().flat_map(|axis| &axis.members);
-            let swept = swept.map(|member| (member.key, &member.span, &block.path, false));
+            let swept = swept.map(|member| {
+                let path = super::read::join(&block.path, &suggest::axis_path(member.key));
+                (member.key, &member.span, path, false)
+            });
             for (key, span, place, harmless) in fixed.chain(swept) {
                 if harmless || may_apply(path, key, sweep.experiment) {
                     noticed.insert(span.start);
                 }
-                all.push((key, span.clone(), place.clone()));
+                all.push((key, span.clone(), place));
             }
         }
     });
@@ -199,7 +206,7 @@ fn without_effect(report: &mut Report<'_>, sweep: &Sweep) {
             let setting = key.setting();
             report.add_with_help(
                 span,
-                &super::read::join(&place, setting.name),
+                &place,
                 "this has no effect in any trial of the sweep",
                 format!("it means something only where {}", setting.applies),
             );
@@ -216,7 +223,11 @@ fn required(
 ) {
     for &key in Key::ALL {
         let setting = key.setting();
-        if setting.fallback == Fallback::Required
+        // Of an unknown experiment it is unknown what it trains.
+        let judged =
+            !path[0].broken.contains(&Key::Experiment) || setting.applies == Applies::Always;
+        if judged
+            && setting.fallback == Fallback::Required
             && matches!(source(path, key), Source::Default)
             && may_apply(path, key, experiment)
             && reported.insert(key)
@@ -249,8 +260,12 @@ pub(crate) fn missing(report: &mut Report<'_>, path: &Path<'_>, key: Key) {
     report.add_with_help(place, name, "this is not given and has no default", help);
 }
 
-/// A model that does not go with the experiment.
-fn mismatch(report: &mut Report<'_>, path: &Path<'_>, experiment: Experiment) {
+/// A model that does not go with the experiment; whether one was noted.
+fn mismatch(report: &mut Report<'_>, path: &Path<'_>, experiment: Experiment) -> bool {
+    if path[0].broken.contains(&Key::Experiment) {
+        return false;
+    }
+    let before = report.len();
     let wants_features = experiment == Experiment::RandomFeatures;
     let fits = |value: &Value| {
         value.as_text().and_then(FeatureKind::from_word).is_some() == wants_features
@@ -293,8 +308,9 @@ fn mismatch(report: &mut Report<'_>, path: &Path<'_>, experiment: Experiment) {
             let place = place.map_or(0..0, |(_, span)| span.clone());
             report.add_with_help(place, "model.kind", message, help());
         }
-        Source::Fixed(_) | Source::Default => {}
+        Source::Fixed(_) | Source::Unknown | Source::Default => {}
     }
+    report.len() > before
 }
 
 /// Weight reuse goes from width to width: without an axis of widths it does nothing.
@@ -307,9 +323,10 @@ fn reuse(report: &mut Report<'_>, path: &Path<'_>, experiment: Experiment) {
     let place = match source(path, key) {
         Source::Axis(axis) => axis.member(key).map(|member| member.span.clone()),
         Source::Fixed(given) => Some(given.span.clone()),
-        Source::Default => None,
+        Source::Unknown | Source::Default => None,
     };
     let message = match source(path, Key::ModelWidth) {
+        Source::Unknown => return,
         Source::Axis(axis) if axis.members.len() == 1 => return,
         Source::Axis(_) => {
             "weights cannot be reused along a zip: other settings move with the width"
@@ -318,8 +335,11 @@ fn reuse(report: &mut Report<'_>, path: &Path<'_>, experiment: Experiment) {
             "weights are reused from the next narrower network, but the width has no axis"
         }
     };
-    let help = "write width = [10, 20, 40] under [axes]".to_owned();
-    report.add_with_help(place.unwrap_or(0..0), key.setting().name, message, help);
+    // Without a place, the rule itself is given wrongly.
+    if let Some(place) = place {
+        let help = "write width = [10, 20, 40] under [axes]".to_owned();
+        report.add_with_help(place, key.setting().name, message, help);
+    }
 }
 
 /// Number of index places of a body, blocks included; saturates.

@@ -73,9 +73,7 @@ impl Sweep {
         let syntax = report.len();
         let sweep = read_file(&mut report, source, table.get_ref());
         if syntax == 0 {
-            if report.is_empty() {
-                check::check(&mut report, &sweep);
-            }
+            check::check(&mut report, &sweep);
         } else {
             report.drop_consequences(syntax);
         }
@@ -193,11 +191,14 @@ fn read_file(report: &mut Report<'_>, source: &str, table: &DeTable<'_>) -> Swee
             }
             "experiment" => {
                 let setting = Key::Experiment.setting();
-                if let Some(value) = read::value(report, "experiment", setting.kind, item) {
-                    sweep.experiment = value
-                        .as_text()
-                        .and_then(Experiment::from_word)
-                        .expect("the table lists every experiment");
+                match read::value(report, "experiment", setting.kind, item) {
+                    Some(value) => {
+                        sweep.experiment = value
+                            .as_text()
+                            .and_then(Experiment::from_word)
+                            .expect("the table lists every experiment");
+                    }
+                    None => sweep.root.broken.push(Key::Experiment),
                 }
             }
             "run" => read_run(report, &mut sweep.run, item),
@@ -207,6 +208,7 @@ fn read_file(report: &mut Report<'_>, source: &str, table: &DeTable<'_>) -> Swee
             }
             _ => {
                 if !sweep.root.read_key(report, &entry, 0) {
+                    sweep.root.breaks_unknown(key);
                     let known = TOP_KEYS.into_iter().chain(Block::KEYS);
                     read::unknown_key(report, span.clone(), key, known);
                 }

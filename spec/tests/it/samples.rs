@@ -69,3 +69,19 @@ pub(crate) fn along(grid: &Grid, axis: &str) -> Vec<String> {
         })
         .collect()
 }
+
+/// Compares a generated file of this crate (path from its folder) with the committed one, or writes it when `DESCENT_BLESS` is set.
+pub(crate) fn bless(path: &str, committed: &str, generated: &str) {
+    if std::env::var_os("DESCENT_BLESS").is_some() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        std::fs::write(path, generated).expect("the working copy can be written");
+    } else if committed != generated {
+        let differs = committed
+            .lines()
+            .zip(generated.lines())
+            .find(|(a, b)| a != b);
+        panic!(
+            "{path} is out of date; DESCENT_BLESS=1 writes it anew. First difference: {differs:#?}"
+        );
+    }
+}

@@ -297,12 +297,13 @@ fn unknown(name: &str, at: Range<usize>) -> Flaw {
     let names = SETTINGS
         .iter()
         .flat_map(|setting| setting.alias.into_iter().chain([setting.name]));
-    let help = suggest::did_you_mean(name, names).or_else(|| {
-        SETTINGS
-            .iter()
-            .find(|setting| matches!(setting.kind, Kind::Word(words) if words.contains(&name)))
-            .map(|_| format!("a word needs quotes: '{name}'"))
-    });
+    let is_word =
+        |setting: &Setting| matches!(setting.kind, Kind::Word(words) if words.contains(&name));
+    let help = if SETTINGS.iter().any(is_word) {
+        Some(format!("a word needs quotes: '{name}'"))
+    } else {
+        suggest::did_you_mean(name, names)
+    };
     Flaw::new(at, format!("there is no setting `{name}`")).help(help)
 }
 
