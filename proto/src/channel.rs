@@ -109,20 +109,17 @@ impl Connection {
         })
     }
 
-    /// The service for workers, with our message limits.
+    /// The service for workers, with our message limit on answers. Requests are limited by the coordinator, whose refusal has a
+    /// code of its own; tonic's client would report its own as a broken connection, which looks worth repeating.
     #[must_use]
     pub fn work(&self) -> WorkClient<Self> {
-        WorkClient::new(self.clone())
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES)
+        WorkClient::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
     }
 
-    /// The service for people and their tools, with our message limits.
+    /// The service for people and their tools, limited in the same way.
     #[must_use]
     pub fn sweeps(&self) -> SweepsClient<Self> {
-        SweepsClient::new(self.clone())
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES)
+        SweepsClient::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
     }
 }
 

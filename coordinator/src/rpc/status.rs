@@ -1,5 +1,6 @@
 //! Errors become statuses here and nowhere else; those that only an operator can mend are logged here, once.
 
+use descent_proto::convert::InvalidField;
 use descent_proto::reason::Reason;
 use tonic::Status;
 
@@ -44,8 +45,11 @@ pub(crate) fn of_artifact(error: &ArtifactError) -> Status {
     match error {
         ArtifactError::NotFound { .. } => Status::not_found(message),
         ArtifactError::TooLarge { .. } => Status::out_of_range(message),
-        ArtifactError::WrongLength { .. } | ArtifactError::WrongHash { .. } => {
-            Status::data_loss(message)
+        ArtifactError::WrongLength { .. } => {
+            InvalidField::new("header.artifact.bytes", message).into()
+        }
+        ArtifactError::WrongHash { .. } => {
+            InvalidField::new("header.artifact.hash", message).into()
         }
         ArtifactError::DiskFull { .. } => {
             tracing::error!(error = message, "cannot write an artifact");

@@ -1,0 +1,4 @@
+//! Tests of the coordinator through its public face.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod service;

@@ -1,0 +1,11 @@
+//! The services as workers and users see them: a real server and real clients over pipes, a store in memory, a clock that is
+//! moved by hand, and tokio's time paused, so that waiting takes no time.
+
+mod artifacts;
+mod guard;
+mod lease;
+mod life;
+mod repeat;
+mod stale;
+mod sweeps;
+mod world;
