@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use pulp::Arch;
+use crate::kernel::Isa;
 
 /// A device that trains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,15 +33,7 @@ impl Device {
 /// The widest instruction set of this processor that the fast path has kernels for.
 #[must_use]
 pub fn cpu_instruction_set() -> &'static str {
-    match Arch::new() {
-        #[cfg(target_arch = "x86_64")]
-        Arch::V4(_) => "avx512",
-        #[cfg(target_arch = "x86_64")]
-        Arch::V3(_) => "avx2",
-        #[cfg(target_arch = "aarch64")]
-        Arch::Neon(_) => "neon",
-        _ => "portable",
-    }
+    Isa::detect().name()
 }
 
 /// Whether a first CUDA device is there and this build can use it.

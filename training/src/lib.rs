@@ -1,7 +1,16 @@
 //! The science: networks, optimizers, data, exact resume. Synchronous; knows no network and no clock.
 
+pub mod checkpoint;
 pub mod data;
 pub mod device;
+mod ending;
 pub mod features;
+mod kernel;
+mod mlp;
+mod open;
 pub mod pack;
+mod samples;
 pub mod stream;
+mod weights;
+
+pub use open::open;

@@ -448,7 +448,7 @@ fn noise_is_exact_nested_and_uniform_over_the_other_classes() {
     // Each of the nine steps from the true class to the wrong one has 1999 / 9 = 222 ± 14 of them.
     let mut steps = [0; 10];
     changed(1.0).iter().for_each(|&(index, class)| {
-        steps[(usize::from(class) + 10 - usize::from(clean[index])) % 10] += 1
+        steps[(usize::from(class) + 10 - usize::from(clean[index])) % 10] += 1;
     });
     assert_eq!(steps[0], 0);
     assert!(

@@ -4,6 +4,8 @@
     reason = "a test that unwraps wrongly fails, as it should"
 )]
 
+mod bits;
 mod data;
 mod features;
 mod stream;
+mod trial;

@@ -1,0 +1,100 @@
+//! Checkpoints: everything that going on exactly takes, as safetensors.
+
+use serde::{Deserialize, Serialize};
+
+use descent_spec::trial::Optimizer;
+
+use crate::mlp::{Plan, State};
+use crate::pack::TrainError;
+use crate::weights::{Unpacked, pack};
+
+/// What a checkpoint says of itself. Fields are in alphabetical order: this is its canonical form.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    instruction_set: String,
+    kind: String,
+    optimizer: String,
+    step: u64,
+    version: u32,
+}
+
+const KIND: &str = "checkpoint";
+const VERSION: u32 = 1;
+
+/// The optimizer's name and its moments' name prefixes.
+const fn optimizer(plan: &Plan) -> (&'static str, &'static [&'static str]) {
+    match plan.optimizer {
+        Optimizer::Sgd { .. } => ("sgd", &["velocity."]),
+        Optimizer::Adam { .. } => ("adam", &["first_moment.", "second_moment."]),
+    }
+}
+
+pub(crate) fn to_bytes(plan: &Plan, state: &State, instruction_set: &str) -> Vec<u8> {
+    let (name, prefixes) = optimizer(plan);
+    let header = Header {
+        instruction_set: instruction_set.to_owned(),
+        kind: KIND.to_owned(),
+        optimizer: name.to_owned(),
+        step: state.step,
+        version: VERSION,
+    };
+    let mut parts = vec![(String::new(), state.layers.as_slice())];
+    for (prefix, layers) in prefixes.iter().zip(&state.moments) {
+        parts.push(((*prefix).to_owned(), layers));
+    }
+    let header = serde_json::to_string(&header).expect("strings and numbers can be written");
+    pack(&parts, &header)
+}
+
+fn open(bytes: &[u8]) -> Result<(Header, Unpacked), TrainError> {
+    let file = Unpacked::open(bytes)?;
+    let header: Header = serde_json::from_str(&file.metadata)
+        .map_err(|error| TrainError::Artifact(format!("not a checkpoint: {error}")))?;
+    if header.kind != KIND || header.version != VERSION {
+        let found = format!("{} {}", header.kind, header.version);
+        return Err(TrainError::Artifact(format!(
+            "{found} instead of {KIND} {VERSION}"
+        )));
+    }
+    Ok((header, file))
+}
+
+/// The instruction set that a checkpoint was computed with. On another one, its trial starts over.
+///
+/// # Errors
+/// When the bytes are not a checkpoint.
+pub fn instruction_set(bytes: &[u8]) -> Result<String, TrainError> {
+    open(bytes).map(|(header, _)| header.instruction_set)
+}
+
+/// Reads a checkpoint of a member with this plan.
+///
+/// # Errors
+/// When the bytes are not a checkpoint, or one of another network.
+pub(crate) fn from_bytes(bytes: &[u8], plan: &Plan) -> Result<State, TrainError> {
+    let (header, mut file) = open(bytes)?;
+    let (name, prefixes) = optimizer(plan);
+    if header.optimizer != name || header.step > plan.steps() {
+        let found = format!("step {} of {}", header.step, header.optimizer);
+        let message = format!(
+            "{found}, but the trial has {} steps of {name}",
+            plan.steps()
+        );
+        return Err(TrainError::Artifact(message));
+    }
+    let shapes = plan.shapes();
+    let mut take =
+        |prefix: &str| file.take(prefix, shapes.len(), |index, shape| shapes[index] == shape);
+    let layers = take("")?;
+    let moments = prefixes
+        .iter()
+        .map(|prefix| take(prefix))
+        .collect::<Result<_, _>>()?;
+    file.finish()?;
+    Ok(State {
+        step: header.step,
+        layers,
+        moments,
+    })
+}

@@ -1,0 +1,197 @@
+//! A dense layer of one member or of several side by side: weights, optimizer state and coefficients as panels.
+
+use std::ops::Range;
+
+use super::dense::Dense;
+use super::plan::Plan;
+use crate::kernel::{Descend, Forward, Isa, Panels, Rule};
+use descent_spec::trial::Optimizer;
+
+/// Weights `[depth, columns]`, the last row the bias, stored in panels.
+pub(crate) struct Layer {
+    depth: usize,
+    pub(crate) panels: Panels,
+    weights: Vec<f32>,
+    moments: [Vec<f32>; 2],
+    coefficients: Coefficients,
+}
+
+/// One number per column each. SGD leaves those of Adam empty and keeps its momentum in `beta1`.
+#[derive(Default)]
+struct Coefficients {
+    rate: Vec<f32>,
+    decay: Vec<f32>,
+    beta1: Vec<f32>,
+    rest1: Vec<f32>,
+    beta2: Vec<f32>,
+    rest2: Vec<f32>,
+    root: Vec<f32>,
+    epsilon: Vec<f32>,
+}
+
+impl Layer {
+    pub(crate) fn new(depth: usize, columns: usize, moments: usize, isa: Isa) -> Self {
+        let panels = Panels::new(columns, isa);
+        let padded = panels.columns();
+        let numbers = |wanted: bool| vec![0.0; if wanted { depth * padded } else { 0 }];
+        let column = |wanted: bool| vec![0.0; if wanted { padded } else { 0 }];
+        let adam = moments == 2;
+        Self {
+            depth,
+            panels,
+            weights: numbers(true),
+            moments: [numbers(true), numbers(adam)],
+            coefficients: Coefficients {
+                rate: column(true),
+                decay: column(true),
+                beta1: column(true),
+                rest1: column(adam),
+                beta2: column(adam),
+                rest2: column(adam),
+                root: column(adam),
+                epsilon: column(adam),
+            },
+        }
+    }
+
+    /// Puts a member's weights and moments at its first column.
+    pub(crate) fn put(&mut self, column: usize, weights: &Dense, moments: &[&Dense]) {
+        let (panels, depth) = (self.panels, self.depth);
+        let parts = [&mut self.weights].into_iter().chain(&mut self.moments);
+        for (numbers, dense) in parts.zip([weights].iter().chain(moments)) {
+            for row in 0..depth {
+                for (unit, &value) in dense.row(row).iter().enumerate() {
+                    numbers[panels.index(row, column + unit, depth)] = value;
+                }
+            }
+        }
+    }
+
+    /// Takes a copy of a member's weights (part 0) or moments (parts 1 and 2).
+    pub(crate) fn get(&self, part: usize, column: usize, units: usize) -> Dense {
+        let numbers = if part == 0 {
+            &self.weights
+        } else {
+            &self.moments[part - 1]
+        };
+        let mut dense = Dense::zeros(self.depth, units);
+        for row in 0..self.depth {
+            for (unit, value) in dense.row_mut(row).iter_mut().enumerate() {
+                *value = numbers[self.panels.index(row, column + unit, self.depth)];
+            }
+        }
+        dense
+    }
+
+    /// Sets the coefficients of a member's columns for the step that follows `step` steps.
+    pub(crate) fn set_coefficients(&mut self, columns: Range<usize>, plan: &Plan, step: u64) {
+        let at = &mut self.coefficients;
+        let set = |numbers: &mut Vec<f32>, value: f64| numbers[columns.clone()].fill(value as f32);
+        set(&mut at.decay, plan.decay);
+        let factor = plan.factor(step);
+        match plan.optimizer {
+            Optimizer::Sgd { lr, momentum } => {
+                set(&mut at.rate, lr * factor);
+                set(&mut at.beta1, momentum);
+            }
+            Optimizer::Adam {
+                lr,
+                beta1,
+                beta2,
+                epsilon,
+            } => {
+                let steps = (step + 1) as f64;
+                set(&mut at.rate, lr * factor / (1.0 - libm::pow(beta1, steps)));
+                set(
+                    &mut at.root,
+                    1.0 / libm::sqrt(1.0 - libm::pow(beta2, steps)),
+                );
+                set(&mut at.beta1, beta1);
+                set(&mut at.rest1, 1.0 - beta1);
+                set(&mut at.beta2, beta2);
+                set(&mut at.rest2, 1.0 - beta2);
+                // Not 0: a weight that never had a gradient stays where it is.
+                set(&mut at.epsilon, epsilon.max(f64::from(f32::MIN_POSITIVE)));
+            }
+        }
+    }
+
+    /// `out` (panels of `stride` rows) = inputs (tiles) · weights.
+    pub(crate) fn forward(
+        &self,
+        isa: Isa,
+        tiles: &[f32],
+        stride: usize,
+        rows: usize,
+        out: &mut [f32],
+    ) {
+        isa.run(Forward {
+            tiles,
+            stride,
+            rows,
+            depth: self.depth,
+            weights: &self.weights,
+            panels: self.panels,
+            out,
+        });
+    }
+
+    /// One step down the gradient that inputs (tiles) and deltas (panels of `stride` rows) make.
+    pub(crate) fn descend(
+        &mut self,
+        isa: Isa,
+        tiles: &[f32],
+        stride: usize,
+        rows: usize,
+        deltas: &[f32],
+    ) {
+        let at = &self.coefficients;
+        let [first, second] = &mut self.moments;
+        let rule = if second.is_empty() {
+            Rule::Sgd {
+                velocity: first,
+                rate: &at.rate,
+                momentum: &at.beta1,
+                decay: &at.decay,
+            }
+        } else {
+            Rule::Adam {
+                first,
+                second,
+                rate: &at.rate,
+                root: &at.root,
+                beta1: &at.beta1,
+                rest1: &at.rest1,
+                beta2: &at.beta2,
+                rest2: &at.rest2,
+                epsilon: &at.epsilon,
+                decay: &at.decay,
+            }
+        };
+        isa.run(Descend {
+            tiles,
+            stride,
+            rows,
+            depth: self.depth,
+            deltas,
+            panels: self.panels,
+            weights: &mut self.weights,
+            rule,
+        });
+    }
+
+    /// Writes the weights of `units` columns, without the bias, transposed: panels `across` of `units` rows.
+    pub(crate) fn transpose(&self, units: usize, across: Panels, out: &mut [f32]) {
+        for panel in across.iter() {
+            let inputs = panel.first..(panel.first + panel.width).min(self.depth - 1);
+            for unit in 0..units {
+                let from = self.panels.of(unit);
+                let column = from.first * self.depth + unit - from.first;
+                let to = &mut out[panel.first * units + unit * panel.width..][..panel.width];
+                for (to, input) in to.iter_mut().zip(inputs.clone()) {
+                    *to = self.weights[column + input * from.width];
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Multilayer perceptrons of different widths, trained side by side: the fast path.
+//!
+//! First layers are stacked into one wide product over shared samples; everything after is each member's own. Explicit forward
+//! and backward passes over buffers allocated once; no gradient with respect to the inputs is ever taken.
+
+mod dense;
+mod evaluate;
+mod group;
+mod layer;
+pub(crate) mod loss;
+mod plan;
+mod seat;
+mod stack;
+mod state;
+mod workspace;
+
+pub(crate) use dense::Dense;
+pub(crate) use group::Loose;
+pub(crate) use plan::Plan;
+pub(crate) use stack::Stack;
+pub(crate) use state::State;

@@ -1,0 +1,128 @@
+//! What is fixed about one member: its shape, its rule, its length.
+
+use descent_spec::shape;
+use descent_spec::trial::{Experiment, Init, Loss, ModelSpec, Optimizer, Schedule, TrialSpec};
+
+use crate::data::Prepared;
+use crate::pack::TrainError;
+
+/// A member's constants, derived from its description and its data.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Plan {
+    pub(crate) inputs: usize,
+    pub(crate) width: usize,
+    pub(crate) depth: usize,
+    pub(crate) outputs: usize,
+    pub(crate) parameters: u64,
+    pub(crate) init: Init,
+    pub(crate) seed: u64,
+    pub(crate) reuse_sd: f64,
+    pub(crate) loss: Loss,
+    pub(crate) optimizer: Optimizer,
+    pub(crate) schedule: Schedule,
+    pub(crate) decay: f64,
+    pub(crate) batch: usize,
+    pub(crate) samples: usize,
+    pub(crate) order_seed: u64,
+    pub(crate) epochs: u32,
+    /// Measured epochs, ascending; the last is `epochs`.
+    pub(crate) measured: Vec<u32>,
+    pub(crate) stops_at_zero_error: bool,
+}
+
+impl Plan {
+    /// # Errors
+    /// When the description asks for a network that cannot be.
+    pub(crate) fn new(spec: &TrialSpec, data: &Prepared) -> Result<Self, TrainError> {
+        let bad = |what: &str| Err(TrainError::BadSpec(what.to_owned()));
+        let ModelSpec::Mlp { width, depth, init } = spec.model else {
+            return bad("only networks are trained by gradient descent");
+        };
+        if spec.experiment != Experiment::RiskCurve {
+            return bad("only risk curves are trained by gradient descent");
+        }
+        let train = &spec.train;
+        if width == 0 || depth == 0 || train.batch == 0 || data.train_y.is_empty() {
+            return bad("width, depth, batch and samples must be at least 1");
+        }
+        let count = |n: usize| {
+            u32::try_from(n)
+                .map_err(|_| TrainError::BadSpec(format!("{n} is too many for a network")))
+        };
+        let parameters = shape::parameters(&spec.model, count(data.inputs)?, count(data.outputs)?);
+        let samples = data.train_y.len();
+        let threshold = samples as u64 * data.outputs as u64;
+        let schedule = if train.schedule_scope.holds(parameters, threshold) {
+            train.schedule
+        } else {
+            Schedule::Constant
+        };
+        Ok(Self {
+            inputs: data.inputs,
+            width: width as usize,
+            depth: depth as usize,
+            outputs: data.outputs,
+            parameters,
+            init,
+            seed: spec.seed,
+            reuse_sd: train.reuse_sd,
+            loss: train.loss,
+            optimizer: train.optimizer,
+            schedule,
+            decay: train.weight_decay,
+            batch: (train.batch as usize).min(samples),
+            samples,
+            order_seed: train.order_seed,
+            epochs: train.epochs,
+            measured: spec.evaluate.epochs(train.epochs),
+            stops_at_zero_error: train.stop_at_zero_error.holds(parameters, threshold),
+        })
+    }
+
+    /// Rows (inputs and bias) and columns of every layer, the output layer last.
+    pub(crate) fn shapes(&self) -> Vec<(usize, usize)> {
+        let mut rows = self.inputs + 1;
+        let mut shapes = Vec::with_capacity(self.depth + 1);
+        for _ in 0..self.depth {
+            shapes.push((rows, self.width));
+            rows = self.width + 1;
+        }
+        shapes.push((rows, self.outputs));
+        shapes
+    }
+
+    /// Optimizer state: how many numbers per weight.
+    pub(crate) const fn moments(&self) -> usize {
+        match self.optimizer {
+            Optimizer::Sgd { .. } => 1,
+            Optimizer::Adam { .. } => 2,
+        }
+    }
+
+    pub(crate) fn steps_per_epoch(&self) -> u64 {
+        self.samples.div_ceil(self.batch) as u64
+    }
+
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps_per_epoch() * u64::from(self.epochs)
+    }
+
+    /// Epochs completed after so many steps.
+    pub(crate) fn epoch(&self, step: u64) -> u32 {
+        u32::try_from(step / self.steps_per_epoch()).expect("no more steps than epochs hold")
+    }
+
+    /// The learning rate's factor for the step that follows `step` steps.
+    pub(crate) fn factor(&self, step: u64) -> f64 {
+        match self.schedule {
+            Schedule::Constant => 1.0,
+            Schedule::Step { factor, every } => {
+                libm::pow(factor, f64::from(self.epoch(step) / every.max(1)))
+            }
+            Schedule::Cosine => {
+                let done = step as f64 / self.steps() as f64;
+                0.5 * (1.0 + libm::cos(std::f64::consts::PI * done))
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What changes about one member: everything that going on exactly takes.
+
+use descent_spec::trial::Init;
+
+use super::dense::Dense;
+use super::plan::Plan;
+use crate::stream::Stream;
+
+/// A member's position, weights and optimizer state.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct State {
+    /// Steps completed. Epoch, place in the epoch and learning rate follow from it.
+    pub(crate) step: u64,
+    /// Every layer's weights, the output layer last.
+    pub(crate) layers: Vec<Dense>,
+    /// Optimizer state in the same shapes: velocity, or Adam's two moments.
+    pub(crate) moments: Vec<Vec<Dense>>,
+}
+
+impl State {
+    /// Untrained: weights drawn as the plan says, from one stream per layer and in PyTorch's order; biases 0.
+    pub(crate) fn fresh(plan: &Plan) -> Self {
+        let draw = |(layer, (rows, columns)): (usize, (usize, usize))| {
+            let mut stream = Stream::new(&format!("init/{layer}"), plan.seed, 0);
+            let (fan_in, fan_out) = ((rows - 1) as f64, columns as f64);
+            let mut number = || match plan.init {
+                Init::GlorotUniform => {
+                    (2.0 * stream.uniform() - 1.0) * libm::sqrt(6.0 / (fan_in + fan_out))
+                }
+                Init::GlorotNormal => stream.normal() * libm::sqrt(2.0 / (fan_in + fan_out)),
+                Init::HeNormal => stream.normal() * libm::sqrt(2.0 / fan_in),
+                Init::Normal { sd } => stream.normal() * sd,
+            };
+            let weight: Vec<f32> = (0..(rows - 1) * columns).map(|_| number() as f32).collect();
+            Dense::from_torch(&weight, &vec![0.0; columns])
+        };
+        Self::untrained(
+            plan,
+            plan.shapes().into_iter().enumerate().map(draw).collect(),
+        )
+    }
+
+    /// Untrained, from the trained layers of a narrower network: its units come first, output biases included. Weights that it
+    /// does not have are normal with the plan's standard deviation; biases that it does not have are 0.
+    pub(crate) fn reusing(plan: &Plan, parent: &[Dense]) -> Self {
+        let grow = |(layer, (rows, columns)): (usize, (usize, usize))| {
+            let old = &parent[layer];
+            let mut stream = Stream::new("reuse", plan.seed, layer as u64);
+            let mut grown = Dense::zeros(rows, columns);
+            // In PyTorch's order, and drawn only where needed.
+            for unit in 0..columns {
+                for input in 0..rows - 1 {
+                    grown.row_mut(input)[unit] = if unit < old.columns && input < old.rows - 1 {
+                        old.row(input)[unit]
+                    } else {
+                        (stream.normal() * plan.reuse_sd) as f32
+                    };
+                }
+            }
+            grown.row_mut(rows - 1)[..old.columns].copy_from_slice(old.bias());
+            grown
+        };
+        Self::untrained(
+            plan,
+            plan.shapes().into_iter().enumerate().map(grow).collect(),
+        )
+    }
+
+    fn untrained(plan: &Plan, layers: Vec<Dense>) -> Self {
+        let zeros: Vec<Dense> = layers
+            .iter()
+            .map(|layer| Dense::zeros(layer.rows, layer.columns))
+            .collect();
+        Self {
+            step: 0,
+            layers,
+            moments: vec![zeros; plan.moments()],
+        }
+    }
+}

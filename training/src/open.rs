@@ -1,0 +1,122 @@
+//! Starts packs: finds the samples, reads checkpoints and parents' weights, and puts each member on its path.
+//!
+//! Networks of dense layers take the fast path on the processor; random features are solved in closed form there, whatever
+//! the device.
+
+use std::sync::Arc;
+
+use descent_spec::trial::Experiment;
+
+use crate::checkpoint;
+use crate::data::{DataStore, Prepared};
+use crate::device::Device;
+use crate::features;
+use crate::kernel::Isa;
+use crate::mlp::{Loose, Plan, Stack, State};
+use crate::pack::{Event, Member, Pack, Progress, TrainError};
+use crate::samples::samples;
+use crate::weights;
+
+/// Makes a pack of trials on a device. Members that cannot start come back as [`Event::Failed`], the others train.
+#[must_use]
+pub fn open(
+    members: Vec<Member>,
+    data: &DataStore,
+    device: &Device,
+) -> (Box<dyn Pack>, Vec<Event>) {
+    let closed_form = |member: &Member| member.spec.experiment == Experiment::RandomFeatures;
+    let (closed, stepped): (Vec<_>, Vec<_>) = members.into_iter().partition(closed_form);
+    let (mut packs, mut failed) = (Vec::new(), Vec::new());
+    if !closed.is_empty() {
+        let (pack, events) = features::open(closed, data);
+        packs.push(pack);
+        failed.extend(events);
+    }
+    if !stepped.is_empty() {
+        let (pack, events) = open_stepped(stepped, data, device);
+        packs.push(pack);
+        failed.extend(events);
+    }
+    match packs.len() {
+        1 => (packs.remove(0), failed),
+        _ => (Box::new(Several(packs)), failed),
+    }
+}
+
+/// Makes a pack of trials that are trained by steps.
+fn open_stepped(
+    members: Vec<Member>,
+    data: &DataStore,
+    device: &Device,
+) -> (Box<dyn Pack>, Vec<Event>) {
+    let mut failed = Vec::new();
+    let mut ready = Vec::with_capacity(members.len());
+    let instruction_set = device.instruction_set();
+    for member in members {
+        let started = samples(data, member.data, &member.spec.data)
+            .and_then(|(images, labels)| start(&member, images, labels, &instruction_set));
+        match started {
+            Ok(loose) => ready.push(loose),
+            Err(error) => failed.push(Event::Failed {
+                key: member.key,
+                error,
+            }),
+        }
+    }
+    (Box::new(Stack::new(Isa::detect(), ready)), failed)
+}
+
+/// A member at its first step, or where its checkpoint left it.
+pub(crate) fn start(
+    member: &Member,
+    data: Arc<Prepared>,
+    labels: Arc<[u8]>,
+    instruction_set: &str,
+) -> Result<Loose, TrainError> {
+    let plan = Plan::new(&member.spec, &data)?;
+    let resumed = match &member.checkpoint {
+        // What other instructions began is begun again: half of each would be neither's result.
+        Some(bytes) if checkpoint::instruction_set(bytes)? == instruction_set => {
+            Some(checkpoint::from_bytes(bytes, &plan)?)
+        }
+        _ => None,
+    };
+    let state = match (resumed, &member.parent_weights) {
+        (Some(state), _) => state,
+        (None, Some(bytes)) => State::reusing(&plan, &weights::parent(bytes, &plan)?),
+        (None, None) => State::fresh(&plan),
+    };
+    Ok(Loose {
+        key: member.key,
+        plan: Arc::new(plan),
+        data,
+        labels,
+        state,
+    })
+}
+
+/// Packs of different kinds as one.
+struct Several(Vec<Box<dyn Pack>>);
+
+impl Pack for Several {
+    fn advance(&mut self, steps: u32) -> Vec<Event> {
+        self.0
+            .iter_mut()
+            .flat_map(|pack| pack.advance(steps))
+            .collect()
+    }
+
+    fn progress(&self) -> Vec<Progress> {
+        self.0.iter().flat_map(|pack| pack.progress()).collect()
+    }
+
+    fn checkpoint(&self, key: u64) -> Option<Vec<u8>> {
+        self.0.iter().find_map(|pack| pack.checkpoint(key))
+    }
+
+    fn remove(&mut self, key: u64) {
+        for pack in &mut self.0 {
+            pack.remove(key);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Weights as safetensors, with PyTorch's names and layouts: `layers.0.weight` `[units, inputs]`, `layers.0.bias` `[units]`, …
+
+use std::collections::{BTreeMap, HashMap};
+
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+
+use crate::mlp::{Dense, Plan};
+use crate::pack::TrainError;
+
+/// The one metadata key. One alone, because a second one would make the order of the header, and so the bytes, arbitrary.
+const METADATA_KEY: &str = "descent";
+
+/// What a file of weights says of itself.
+const WEIGHTS: &str = r#"{"kind":"weights","version":1}"#;
+
+/// Layers (name prefix and numbers) and a line of metadata as one file.
+pub(crate) fn pack(parts: &[(String, &[Dense])], metadata: &str) -> Vec<u8> {
+    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    for (prefix, layers) in parts {
+        for (index, layer) in layers.iter().enumerate() {
+            let bytes = |values: &[f32]| {
+                values
+                    .iter()
+                    .flat_map(|value| value.to_le_bytes())
+                    .collect()
+            };
+            tensors.push((
+                format!("{prefix}layers.{index}.weight"),
+                vec![layer.columns, layer.rows - 1],
+                bytes(&layer.torch_weight()),
+            ));
+            tensors.push((
+                format!("{prefix}layers.{index}.bias"),
+                vec![layer.columns],
+                bytes(layer.bias()),
+            ));
+        }
+    }
+    let views = tensors.iter().map(|(name, shape, bytes)| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("4 bytes per number");
+        (name, view)
+    });
+    let metadata = HashMap::from([(METADATA_KEY.to_owned(), metadata.to_owned())]);
+    safetensors::serialize(views, Some(metadata)).expect("a file in memory can be written")
+}
+
+/// A file of layers, checked and open.
+pub(crate) struct Unpacked {
+    pub(crate) metadata: String,
+    tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+}
+
+impl Unpacked {
+    /// # Errors
+    /// When the bytes are not such a file.
+    pub(crate) fn open(bytes: &[u8]) -> Result<Self, TrainError> {
+        let broken = |error: &dyn std::fmt::Display| {
+            TrainError::Artifact(format!("not a safetensors file: {error}"))
+        };
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| broken(&error))?;
+        let metadata = header
+            .metadata()
+            .as_ref()
+            .and_then(|pairs| pairs.get(METADATA_KEY))
+            .cloned();
+        let file = SafeTensors::deserialize(bytes).map_err(|error| broken(&error))?;
+        let mut tensors = BTreeMap::new();
+        for (name, view) in file.iter() {
+            if view.dtype() != Dtype::F32 {
+                return Err(TrainError::Artifact(format!(
+                    "`{name}` is not in single precision"
+                )));
+            }
+            let numbers = view
+                .data()
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|&bytes| f32::from_le_bytes(bytes));
+            tensors.insert(name.to_owned(), (view.shape().to_vec(), numbers.collect()));
+        }
+        Ok(Self {
+            metadata: metadata.unwrap_or_default(),
+            tensors,
+        })
+    }
+
+    /// Takes out consecutive layers of one prefix; `expected` says their number, and for each whether a shape (rows with the
+    /// bias, columns) will do.
+    ///
+    /// # Errors
+    /// When one is missing or has another shape.
+    pub(crate) fn take(
+        &mut self,
+        prefix: &str,
+        layers: usize,
+        fits: impl Fn(usize, (usize, usize)) -> bool,
+    ) -> Result<Vec<Dense>, TrainError> {
+        let mut taken = Vec::with_capacity(layers);
+        for index in 0..layers {
+            let mut tensor = |part: &str| {
+                let name = format!("{prefix}layers.{index}.{part}");
+                let missing = || TrainError::Artifact(format!("`{name}` is missing"));
+                self.tensors.remove(&name).ok_or_else(missing)
+            };
+            let ((weight_shape, weight), (bias_shape, bias)) = (tensor("weight")?, tensor("bias")?);
+            let fitting = match (weight_shape.as_slice(), bias_shape.as_slice()) {
+                (&[units, inputs], &[biases]) => {
+                    units == biases && inputs < usize::MAX && fits(index, (inputs + 1, units))
+                }
+                _ => false,
+            };
+            if !fitting {
+                let message = format!(
+                    "`{prefix}layers.{index}` has the shapes {weight_shape:?} and {bias_shape:?} of another network"
+                );
+                return Err(TrainError::Artifact(message));
+            }
+            taken.push(Dense::from_torch(&weight, &bias));
+        }
+        Ok(taken)
+    }
+
+    /// # Errors
+    /// When something is left that nobody took.
+    pub(crate) fn finish(self) -> Result<(), TrainError> {
+        match self.tensors.keys().next() {
+            None => Ok(()),
+            Some(name) => Err(TrainError::Artifact(format!(
+                "`{name}` belongs to another network"
+            ))),
+        }
+    }
+}
+
+/// Final weights as a file.
+pub(crate) fn to_bytes(layers: &[Dense]) -> Vec<u8> {
+    pack(&[(String::new(), layers)], WEIGHTS)
+}
+
+/// Reads the final weights of a network that is at most as wide as the plan's, and alike in everything else.
+///
+/// # Errors
+/// When the bytes are not such weights.
+pub(crate) fn parent(bytes: &[u8], plan: &Plan) -> Result<Vec<Dense>, TrainError> {
+    let mut file = Unpacked::open(bytes)?;
+    let wanted = plan.shapes();
+    let layers = file.take("", wanted.len(), |index, (rows, columns)| {
+        let (last, width) = (wanted.len() - 1, plan.width);
+        let rows_fit = if index == 0 {
+            rows == wanted[0].0
+        } else {
+            (2..=width + 1).contains(&rows)
+        };
+        let columns_fit = if index == last {
+            columns == plan.outputs
+        } else {
+            (1..=width).contains(&columns)
+        };
+        rows_fit && columns_fit
+    })?;
+    file.finish()?;
+    if layers
+        .windows(2)
+        .any(|pair| pair[1].rows != pair[0].columns + 1)
+    {
+        return Err(TrainError::Artifact(
+            "the layers do not fit one another".to_owned(),
+        ));
+    }
+    Ok(layers)
+}

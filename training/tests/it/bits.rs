@@ -1,0 +1,125 @@
+//! A member's bits are those of the same trial alone: in any pack, in any company, interrupted anywhere.
+
+use descent_spec::trial::{Init, Loss, ModelSpec, Optimizer, Schedule, Scope, TrialSpec};
+use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
+
+use crate::trial::{ADAM, SGD, Story, alone, finish, key, member, spec, start};
+
+/// What members of one pack share.
+#[derive(Clone, Debug)]
+struct Shared {
+    batch: u32,
+    samples: u32,
+    order_seed: u64,
+}
+
+fn shared() -> impl Strategy<Value = Shared> {
+    let batch = prop_oneof![1_u32..=65, 66_u32..=130];
+    let samples = prop_oneof![Just(60), Just(65), 1_u32..150];
+    (batch, samples, 0_u64..3).prop_map(|(batch, samples, order_seed)| Shared {
+        batch,
+        samples,
+        order_seed,
+    })
+}
+
+fn trial(shared: &Shared) -> impl Strategy<Value = TrialSpec> + use<> {
+    let shared = shared.clone();
+    let width = prop_oneof![Just(1_u32), 2_u32..20, 20_u32..70];
+    let optimizer = prop_oneof![
+        Just(SGD),
+        Just(ADAM),
+        Just(Optimizer::Sgd {
+            lr: 1e6,
+            momentum: 0.5
+        })
+    ];
+    let schedule = prop_oneof![
+        Just(Schedule::Constant),
+        Just(Schedule::Cosine),
+        Just(Schedule::Step {
+            factor: 0.5,
+            every: 1
+        })
+    ];
+    let loss = prop_oneof![Just(Loss::Squared), Just(Loss::CrossEntropy)];
+    let noise = prop_oneof![Just(0.0), Just(0.3)];
+    let rest = (0_u64..4, 1_u32..4, any::<bool>(), noise, any::<bool>());
+    (width, 1_u32..=3, optimizer, schedule, loss, rest).prop_map(
+        move |(width, depth, optimizer, schedule, loss, (seed, epochs, stops, noise, decays))| {
+            let mut spec = spec(width);
+            spec.model = ModelSpec::Mlp {
+                width,
+                depth,
+                init: Init::HeNormal,
+            };
+            spec.seed = seed;
+            spec.data.samples = Some(shared.samples);
+            spec.data.label_noise = noise;
+            spec.train.batch = shared.batch;
+            spec.train.order_seed = shared.order_seed;
+            spec.train.optimizer = optimizer;
+            spec.train.schedule = schedule;
+            spec.train.loss = loss;
+            spec.train.epochs = epochs;
+            spec.train.weight_decay = if decays { 1e-3 } else { 0.0 };
+            if stops {
+                spec.train.stop_at_zero_error = Scope::Always;
+            }
+            spec
+        },
+    )
+}
+
+fn pack() -> impl Strategy<Value = Vec<TrialSpec>> {
+    shared().prop_flat_map(|shared| prop::collection::vec(trial(&shared), 1..7))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn company_changes_nothing(specs in pack(), steps in 1_u32..20) {
+        let members = specs.iter().zip(0..).map(|(spec, key)| member(key, spec)).collect();
+        for (spec, together) in specs.iter().zip(finish(members, steps)) {
+            assert_eq!(together, alone(spec));
+        }
+    }
+
+    #[test]
+    fn interruption_changes_nothing(specs in pack(), steps in 0_u32..12, removed in 0_u64..7) {
+        let members = specs.iter().zip(0..).map(|(spec, key)| member(key, spec)).collect();
+        let mut stories = vec![Story::default(); specs.len()];
+        let (mut pack, _) = start(members);
+        pack.remove(removed);
+        for event in pack.advance(steps) {
+            stories[usize::try_from(key(&event)).unwrap()].hear(event);
+        }
+        // Each goes on in a pack of other members: those left, then all from the start again.
+        let mut again: Vec<_> = pack
+            .progress()
+            .iter()
+            .map(|progress| {
+                let mut resumed = member(progress.key, &specs[usize::try_from(progress.key).unwrap()]);
+                resumed.checkpoint = pack.checkpoint(progress.key);
+                assert!(resumed.checkpoint.is_some());
+                resumed
+            })
+            .collect();
+        again.extend(specs.iter().zip(100..).map(|(spec, key)| member(key, spec)));
+        let (mut pack, failed) = start(again);
+        assert!(failed.is_empty(), "{failed:?}");
+        while !pack.progress().is_empty() {
+            for event in pack.advance(7) {
+                if key(&event) < 100 {
+                    stories[usize::try_from(key(&event)).unwrap()].hear(event);
+                }
+            }
+        }
+        for (index, (spec, story)) in specs.iter().zip(stories).enumerate() {
+            if index as u64 != removed {
+                assert_eq!(story, alone(spec));
+            }
+        }
+    }
+}

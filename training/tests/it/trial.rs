@@ -1,0 +1,133 @@
+//! Trials for tests: small networks on the data set made of random numbers.
+
+use descent_spec::outcome::{Measurement, TrialResult};
+use descent_spec::trial::{
+    DataSpec, EvaluateSpec, Experiment, Init, Loss, ModelSpec, Optimizer, Schedule, Scope, Spread,
+    TrainSpec, TrialSpec,
+};
+use descent_training::data::DataStore;
+use descent_training::device::Device;
+use descent_training::open;
+use descent_training::pack::{Event, Member, Pack};
+
+pub(crate) const SGD: Optimizer = Optimizer::Sgd {
+    lr: 0.05,
+    momentum: 0.9,
+};
+pub(crate) const ADAM: Optimizer = Optimizer::Adam {
+    lr: 0.01,
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-8,
+};
+
+/// A network of this width on 60 samples: 3 epochs, measured each.
+pub(crate) fn spec(width: u32) -> TrialSpec {
+    TrialSpec {
+        experiment: Experiment::RiskCurve,
+        data: DataSpec {
+            dataset: "gaussians".to_owned(),
+            samples: Some(60),
+            validation: 10,
+            test_samples: Some(30),
+            centre: true,
+            label_noise: 0.0,
+            seed: 1,
+        },
+        model: ModelSpec::Mlp {
+            width,
+            depth: 1,
+            init: Init::GlorotUniform,
+        },
+        train: TrainSpec {
+            loss: Loss::Squared,
+            optimizer: SGD,
+            schedule: Schedule::Constant,
+            schedule_scope: Scope::Always,
+            weight_decay: 0.0,
+            batch: 16,
+            epochs: 3,
+            order_seed: 0,
+            weight_reuse: Scope::Never,
+            reuse_sd: 0.1,
+            stop_at_zero_error: Scope::Never,
+        },
+        evaluate: EvaluateSpec {
+            spread: Spread::Every,
+            points: 0,
+            every: 1,
+        },
+        seed: 0,
+    }
+}
+
+pub(crate) fn member(key: u64, spec: &TrialSpec) -> Member {
+    let data = DataStore::new(Vec::new());
+    Member {
+        key,
+        spec: spec.clone(),
+        data: data.describe(&spec.data.dataset).unwrap().hash,
+        checkpoint: None,
+        parent_weights: None,
+    }
+}
+
+pub(crate) fn start(members: Vec<Member>) -> (Box<dyn Pack>, Vec<Event>) {
+    open(members, &DataStore::new(Vec::new()), &Device::Cpu)
+}
+
+/// All that a member ever said: numbers by their bits.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Story {
+    pub(crate) measured: Vec<Measurement>,
+    pub(crate) result: Option<TrialResult>,
+    pub(crate) weights: Option<Vec<u8>>,
+    pub(crate) failure: Option<String>,
+}
+
+impl Story {
+    pub(crate) fn hear(&mut self, event: Event) {
+        match event {
+            Event::Measured { measurement, .. } => self.measured.push(measurement),
+            Event::Finished {
+                result, weights, ..
+            } => {
+                self.result = Some(*result);
+                self.weights = weights;
+            }
+            Event::Failed { error, .. } => {
+                self.failure = Some(format!("{:?}: {error}", error.kind()));
+            }
+        }
+    }
+}
+
+pub(crate) fn key(event: &Event) -> u64 {
+    match event {
+        Event::Measured { key, .. } | Event::Finished { key, .. } | Event::Failed { key, .. } => {
+            *key
+        }
+    }
+}
+
+/// Trains to the end, a few steps at a time, and gives the stories of members 0, 1, ….
+pub(crate) fn finish(members: Vec<Member>, steps: u32) -> Vec<Story> {
+    let mut stories = vec![Story::default(); members.len()];
+    let (mut pack, failed) = start(members);
+    for event in failed {
+        let key = usize::try_from(key(&event)).unwrap();
+        stories[key].hear(event);
+    }
+    while !pack.progress().is_empty() {
+        for event in pack.advance(steps) {
+            let key = usize::try_from(key(&event)).unwrap();
+            stories[key].hear(event);
+        }
+    }
+    stories
+}
+
+/// One trial alone.
+pub(crate) fn alone(spec: &TrialSpec) -> Story {
+    finish(vec![member(0, spec)], u32::MAX).remove(0)
+}
