@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,7 +35,7 @@ pub(crate) struct Context {
     pub(crate) registry: Registry,
     pub(crate) tally: Tally,
     /// Set while the coordinator has been silent for too long and the policy is to stop.
-    pub(crate) orphaned: AtomicBool,
+    pub(crate) orphaned: watch::Sender<bool>,
     /// Rung to beat before the time comes: somebody was told that the session is closed.
     pub(crate) beat_now: Notify,
     /// Free memory for packs.
@@ -79,7 +78,7 @@ impl Context {
             session: watch::Sender::new(session),
             registry: Registry::new(),
             tally: Tally::default(),
-            orphaned: AtomicBool::new(false),
+            orphaned: watch::Sender::new(false),
             beat_now: Notify::new(),
             transfers: Semaphore::new(TRANSFERS),
             completions,

@@ -31,6 +31,7 @@ enum Settled {
 /// Serves one account until it is settled, and takes it off the registry.
 pub(crate) async fn serve(context: Arc<Context>, account: Arc<Account>) {
     let settled = tokio::select! {
+        biased;
         // What was taken away is not spoken of any more, not even half way through a call.
         () = account.dropped.cancelled() => Settled::Dropped,
         settled = work(&context, &account) => settled,

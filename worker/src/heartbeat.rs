@@ -1,6 +1,5 @@
 //! One heartbeat for the whole session, from a task of its own: whatever trainers do, it beats.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use descent_spec::id::SessionId;
@@ -46,7 +45,7 @@ pub(crate) async fn beat(context: &Context, interval: Duration, stop: Cancellati
                     let silent_ms = sent_at.saturating_sub(answered_at).as_millis();
                     tracing::info!(silent_ms, "the coordinator answers again");
                 }
-                context.orphaned.store(false, Ordering::Relaxed);
+                context.orphaned.send_replace(false);
                 answered_at = sent_at;
                 obey(context, beat)
             }
@@ -112,7 +111,7 @@ fn obey_trial(context: &Context, told: TrialDirective) {
 fn mind_the_silence(context: &Context, silent: Duration) {
     let config = &context.config;
     let overdue = config.orphan_grace <= silent && config.orphan_policy == OrphanPolicy::Stop;
-    if overdue && !context.orphaned.swap(true, Ordering::Relaxed) {
+    if overdue && !context.orphaned.send_replace(true) {
         tracing::error!(
             silent_s = silent.as_secs(),
             "the coordinator has been silent for too long, training stops; checkpoints wait in memory"

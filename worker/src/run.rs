@@ -96,7 +96,8 @@ async fn close(context: &Context) {
     let session = *context.session.borrow();
     let link = &context.world.link;
     let closing = context.until_answered("close session", || link.close_session(session));
-    if tokio::time::timeout(CLOSE_DEADLINE, closing).await.is_err() {
+    let patience = CLOSE_DEADLINE.min(context.config.drain_deadline);
+    if tokio::time::timeout(patience, closing).await.is_err() {
         tracing::warn!("the coordinator did not answer the farewell; it will miss the heartbeat");
     }
 }

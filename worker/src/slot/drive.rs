@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use descent_training::pack::{Event, Member, Pack, TrainError};
@@ -113,7 +112,7 @@ impl Driver<'_> {
             // The leases go down with the session; nothing is told any more.
             return false;
         }
-        let leaving = shutdown.is_draining() || self.context.orphaned.load(Ordering::Relaxed);
+        let leaving = shutdown.is_draining() || *self.context.orphaned.borrow();
         let now = self.now();
         let keys: Vec<u64> = self.entries.keys().copied().collect();
         for key in keys {

@@ -51,6 +51,7 @@ pub(super) async fn fetch_all(context: &Context, lease: Lease, spec: TrialSpec) 
         Ok((checkpoint, parent_weights))
     };
     let fetched = tokio::select! {
+        biased;
         () = dropped.cancelled() => return None,
         () = context.shutdown.draining() => return None,
         fetched = fetching => fetched,

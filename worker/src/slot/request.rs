@@ -17,6 +17,7 @@ const EMPTY_PAUSE: Duration = Duration::from_millis(500);
 /// Trials of one pack, and the session that they belong to. `None`: the worker drains or gives up.
 pub(super) async fn trials(context: &Context) -> Option<(SessionId, Vec<Claimed>)> {
     tokio::select! {
+        biased; // Nothing is taken that would have to be handed back at once.
         () = context.shutdown.draining() => None,
         granted = ask_until_granted(context) => granted,
     }
@@ -26,6 +27,12 @@ async fn ask_until_granted(context: &Context) -> Option<(SessionId, Vec<Claimed>
     let unsettled_max = context.config.unsettled_trials_max();
     loop {
         context.registry.below(unsettled_max).await;
+        // An orphan that stopped takes nothing before a beat was answered: it would hand it back at once.
+        let _ = context
+            .orphaned
+            .subscribe()
+            .wait_for(|orphaned| !orphaned)
+            .await;
         let session = *context.session.borrow();
         let ask = Ask {
             session,
