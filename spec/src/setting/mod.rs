@@ -91,4 +91,10 @@ impl Key {
     pub fn setting(self) -> &'static Setting {
         &SETTINGS[self as usize]
     }
+
+    /// Whether it is a seed, which can be counted: `{ count = 5 }`.
+    #[must_use]
+    pub const fn is_seed(self) -> bool {
+        matches!(self, Self::Seed | Self::DataSeed | Self::TrainOrderSeed)
+    }
 }

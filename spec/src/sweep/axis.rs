@@ -239,7 +239,7 @@ fn counted(
     setting: &'static Setting,
     item: &Item<'_>,
 ) -> Option<Vec<Value>> {
-    if !matches!(setting.key, Key::Seed | Key::DataSeed | Key::TrainOrderSeed) {
+    if !setting.key.is_seed() {
         let help = format!("{} is no seed: write {FORMS}", setting.short());
         report.add_with_help(item.span(), path, "only seeds can be counted", help);
         return None;

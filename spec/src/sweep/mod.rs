@@ -17,6 +17,7 @@ use toml::de::DeTable;
 
 pub use axis::MAX_AXIS_VALUES;
 pub use block::{MAX_BLOCK_DEPTH, MAX_BLOCKS, MAX_TABLES};
+pub use expression::MAX_CONDITION_BYTES;
 pub use mistake::{MAX_MISTAKES, Mistake, Mistakes};
 pub use run::{Artifacts, Order, RUN_SETTINGS, RunSetting, RunSettings};
 

@@ -7,3 +7,4 @@ mod identity;
 mod params;
 mod robust;
 mod samples;
+mod schema;

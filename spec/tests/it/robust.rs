@@ -27,7 +27,7 @@ fn survive(text: &str) {
 }
 
 /// Words and signs that sweep files are made of, so that random texts get far.
-const WORDS: &[&str] = &[
+pub(crate) const WORDS: &[&str] = &[
     "name",
     "=",
     "\"a\"",

@@ -3,6 +3,7 @@
 mod parse;
 mod token;
 
+pub use parse::MAX_CONDITION_BYTES;
 pub(crate) use parse::parse;
 
 use crate::setting::Key;

@@ -8,7 +8,7 @@ use crate::setting::{Key, Kind, SETTINGS, Setting};
 use crate::sweep::suggest;
 
 /// Longest condition, in bytes.
-const MAX_BYTES: usize = 4096;
+pub const MAX_CONDITION_BYTES: usize = 4096;
 /// Deepest nesting of parentheses and `not`.
 const MAX_DEPTH: usize = 64;
 
@@ -40,9 +40,9 @@ impl Flaw {
 
 /// Reads a condition; on failure, everything that is wrong with it.
 pub(crate) fn parse(text: &str) -> Result<Condition, Vec<Flaw>> {
-    if text.len() > MAX_BYTES {
+    if text.len() > MAX_CONDITION_BYTES {
         let message = format!(
-            "a condition has at most {MAX_BYTES} bytes, this one {}",
+            "a condition has at most {MAX_CONDITION_BYTES} bytes, this one {}",
             text.len()
         );
         return Err(vec![Flaw::new(0..text.len(), message)]);
