@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use descent_spec::data::KnownData;
 use descent_spec::id::ContentHash;
+use descent_spec::plan::Plan;
 use descent_spec::sweep::Sweep;
 
 const FILE: &str = r#"
@@ -64,4 +65,14 @@ fn main() {
         sum.wrapping_add(point.key.identity.0[0].into())
     });
     println!("identities in {:?} (check {ones})", start.elapsed());
+
+    let start = Instant::now();
+    let plan = Plan::count(&grid, |_| Ok::<_, std::convert::Infallible>(Vec::new()))
+        .expect("nobody is asked");
+    println!(
+        "planned in {:?}: {} trials, {} duplicates",
+        start.elapsed(),
+        plan.trials(),
+        plan.duplicates
+    );
 }

@@ -7,6 +7,7 @@ pub mod identity;
 pub mod lease;
 pub mod outcome;
 pub mod params;
+pub mod plan;
 pub mod schema;
 pub mod setting;
 pub mod shape;

@@ -51,12 +51,12 @@ pub fn schema() -> Value {
         "properties": properties,
         "required": ["name"],
         "additionalProperties": false,
-        "definitions": definitions(block),
+        "definitions": definitions(&block),
     })
 }
 
 /// What several places refer to.
-fn definitions(block: Map<String, Value>) -> Map<String, Value> {
+fn definitions(block: &Map<String, Value>) -> Map<String, Value> {
     let mut definitions = Map::new();
     definitions.insert(
         "block".to_owned(),

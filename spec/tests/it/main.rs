@@ -5,6 +5,7 @@ mod forms;
 mod grid;
 mod identity;
 mod params;
+mod plan;
 mod robust;
 mod samples;
 mod schema;
