@@ -8,6 +8,7 @@ pub mod lease;
 pub mod outcome;
 pub mod params;
 pub mod plan;
+pub mod reference;
 pub mod schema;
 pub mod setting;
 pub mod shape;

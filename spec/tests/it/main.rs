@@ -6,6 +6,7 @@ mod grid;
 mod identity;
 mod params;
 mod plan;
+mod reference;
 mod robust;
 mod samples;
 mod schema;
