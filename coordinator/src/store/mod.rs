@@ -6,9 +6,14 @@
 //! * `now` comes from the caller. A store reads no clock.
 //! * Calls with a [`RequestId`] may be repeated; the second answer equals the first.
 
+mod fault;
+mod lane;
 pub mod memory;
 mod naming;
 mod number;
+pub mod postgres;
+mod schema;
+pub mod sqlite;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -94,6 +99,9 @@ pub enum StoreError {
     /// The database is out of reach for now; the same call may succeed later.
     #[error("the database is out of reach: {0}")]
     Unavailable(String),
+    /// Other transactions were in the way, again and again. Nothing was written; the same call may succeed at once.
+    #[error("other transactions were in the way: {0}")]
+    Contention(String),
     /// Anything else that the database reported.
     #[error("database error: {0}")]
     Database(String),
@@ -547,6 +555,13 @@ pub trait Store: Send + Sync + 'static {
 pub async fn open_store(url: &str) -> Result<Arc<dyn Store>, StoreError> {
     match url.split_once(':') {
         Some(("memory", _)) => Ok(Arc::new(memory::MemoryStore::default())),
+        Some(("sqlite", path)) if !path.is_empty() => {
+            let config = sqlite::SqliteConfig::new(schema::sqlite_path(path));
+            Ok(Arc::new(sqlite::SqliteStore::open(config).await?))
+        }
+        Some(("postgres" | "postgresql", _)) => {
+            Ok(Arc::new(postgres::PostgresStore::open(url).await?))
+        }
         _ => Err(StoreError::BadAddress(url.to_owned())),
     }
 }

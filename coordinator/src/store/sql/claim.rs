@@ -1,0 +1,209 @@
+//! Claims: the most urgent class that fits, then trials of it through the claim index.
+
+use std::collections::HashMap;
+
+use descent_spec::id::{AttemptNumber, ContentHash, Timestamp, TrialId};
+
+use super::super::super::{Artifact, Ask, Claim, Claimed, StoreError};
+use super::{Conn, Db, Row, dialect, log, row, statements};
+
+statements! {
+    SESSION = "SELECT state, device, device_kind, instruction_set FROM session WHERE id = $1";
+    /// One probe of the claim index for each class that fits, then the most urgent of the firsts.
+    PICK = concat!("SELECT class.id FROM class
+        JOIN trial ON trial.id = (
+            SELECT first.id FROM trial AS first
+            WHERE first.class_id = class.id AND first.state = 'ready' AND first.held = 0
+            ORDER BY first.priority DESC, first.ord, first.id LIMIT 1
+        )
+        WHERE class.device IN ('', $1, $2) AND class.instruction_set IN ('', $3)
+            AND class.data IN ", dialect::texts!("$4"), "
+        ORDER BY trial.priority DESC, trial.ord, trial.id LIMIT 1");
+    MISSING = "SELECT DISTINCT class.data FROM class
+        WHERE class.device IN ('', $1, $2) AND class.instruction_set IN ('', $3)
+            AND EXISTS (
+                SELECT 1 FROM trial
+                WHERE trial.class_id = class.id AND trial.state = 'ready' AND trial.held = 0
+            )
+        ORDER BY class.data";
+    FIRST = concat!("SELECT id FROM trial
+        WHERE class_id = $1 AND state = 'ready' AND held = 0
+        ORDER BY priority DESC, ord, id LIMIT $2", dialect::skip_locked!());
+    /// Only here is an expired lease revoked, and charged.
+    LOSE = concat!("UPDATE attempt SET outcome = 'lost', ended_at = $2
+        WHERE outcome = 'suspect' AND trial_id IN ", dialect::ints!("$1"));
+    TAKE = concat!("UPDATE trial SET state = 'leased', attempt = attempt + 1,
+            crashes = crashes + suspect, suspect = 0, session = $2, leased_at = $3
+        WHERE state = 'ready' AND id IN ", dialect::ints!("$1"));
+    START = concat!("INSERT INTO attempt (trial_id, attempt, session, worker, started_at, outcome)
+        SELECT trial.id, trial.attempt, session.id, session.worker, $3, 'active'
+        FROM trial JOIN session ON session.id = $2
+        WHERE trial.id IN ", dialect::ints!("$1"));
+    DETAILS = concat!("SELECT trial.id, trial.identity, trial.attempt, class.pack_key, class.data, spec.params,
+            checkpoint.hash AS checkpoint, checkpoint.bytes AS checkpoint_bytes,
+            weights.hash AS weights, weights.bytes AS weights_bytes,
+            spec.time_limit_ms, spec.checkpoint_ms, spec.checkpoint_epochs,
+            CAST(CASE WHEN spec.keep_weights = 1
+                OR EXISTS (SELECT 1 FROM trial AS child WHERE child.parent_id = trial.id)
+                THEN 1 ELSE 0 END AS BIGINT) AS keep_weights,
+            COALESCE((
+                SELECT sweep.name FROM sweep_trial AS link JOIN sweep ON sweep.id = link.sweep_id
+                WHERE link.trial_id = trial.id
+                ORDER BY CASE WHEN sweep.state IN ('cancelled', 'paused') THEN 1 ELSE 0 END, sweep.id
+                LIMIT 1
+            ), '') AS sweep
+        FROM trial
+        JOIN class ON class.id = trial.class_id
+        JOIN trial_spec AS spec ON spec.trial_id = trial.id
+        LEFT JOIN artifact AS checkpoint
+            ON checkpoint.trial_id = trial.id AND checkpoint.purpose = 'checkpoint'
+        LEFT JOIN artifact AS weights
+            ON weights.trial_id = trial.parent_id AND weights.purpose = 'weights'
+        WHERE trial.id IN ", dialect::ints!("$1"));
+}
+
+/// See [`Store::claim`](super::super::super::Store::claim).
+pub(super) async fn claim(conn: &mut Conn, ask: &Ask, now: Timestamp) -> Result<Claim, StoreError> {
+    if let Some(grants) = log::recall::<Vec<(i64, i64)>>(conn, ask.request).await? {
+        return Ok(Claim {
+            claimed: details(conn, &grants).await?,
+            missing_data: Vec::new(),
+        });
+    }
+    let closed = || StoreError::SessionClosed(ask.session);
+    let id = ask.session.to_string();
+    let session = sqlx::query::<Db>(SESSION)
+        .bind(&id)
+        .fetch_optional(&mut *conn)
+        .await?;
+    let session = session.ok_or_else(closed)?;
+    match row::text(&session, "state")?.as_str() {
+        "open" => {}
+        // Its next beat brings it back; until then nobody would notice if it died with new trials.
+        "expired" => return Ok(Claim::default()),
+        _ => return Err(closed()),
+    }
+    let device = row::text(&session, "device")?;
+    let kind = row::text(&session, "device_kind")?;
+    let instruction_set = row::text(&session, "instruction_set")?;
+    let data: Vec<String> = ask.data.iter().map(ToString::to_string).collect();
+    let class = sqlx::query::<Db>(PICK)
+        .bind(&device)
+        .bind(&kind)
+        .bind(&instruction_set)
+        .bind(row::list(&data))
+        .fetch_optional(&mut *conn)
+        .await?;
+    let Some(class) = class else {
+        let missing = sqlx::query::<Db>(MISSING)
+            .bind(&device)
+            .bind(&kind)
+            .bind(&instruction_set)
+            .fetch_all(&mut *conn)
+            .await?;
+        let missing: Vec<ContentHash> = missing
+            .iter()
+            .map(|found| row::digest(found, "data"))
+            .collect::<Result<_, _>>()?;
+        return Ok(Claim {
+            claimed: Vec::new(),
+            missing_data: missing,
+        });
+    };
+    let first = sqlx::query::<Db>(FIRST)
+        .bind(row::int(&class, "id")?)
+        .bind(i64::from(ask.max_trials))
+        .fetch_all(&mut *conn)
+        .await?;
+    let trials: Vec<i64> = first
+        .iter()
+        .map(|found| row::int(found, "id"))
+        .collect::<Result<_, _>>()?;
+    if trials.is_empty() {
+        return Ok(Claim::default());
+    }
+    take(conn, &trials, &id, now).await?;
+    let grants: Vec<(i64, i64)> = trials.iter().map(|&trial| (trial, 0)).collect();
+    let claimed = details(conn, &grants).await?;
+    let grants: Vec<(i64, i64)> = claimed
+        .iter()
+        .map(|claimed| (claimed.trial.0, claimed.attempt.0))
+        .collect();
+    log::remember(conn, ask.request, &grants, now).await?;
+    Ok(Claim {
+        claimed,
+        missing_data: Vec::new(),
+    })
+}
+
+/// Gives trials to a session: each its next attempt.
+async fn take(
+    conn: &mut Conn,
+    trials: &[i64],
+    session: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let ids = row::list(trials);
+    sqlx::query::<Db>(LOSE)
+        .bind(&ids)
+        .bind(now.0)
+        .execute(&mut *conn)
+        .await?;
+    for statement in [TAKE, START] {
+        sqlx::query::<Db>(statement)
+            .bind(&ids)
+            .bind(session)
+            .bind(now.0)
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(())
+}
+
+/// What the holder of each trial needs, in the same order. Attempt 0 stands for the current one.
+async fn details(conn: &mut Conn, grants: &[(i64, i64)]) -> Result<Vec<Claimed>, StoreError> {
+    let ids: Vec<i64> = grants.iter().map(|(trial, _)| *trial).collect();
+    let rows = sqlx::query::<Db>(DETAILS)
+        .bind(row::list(&ids))
+        .fetch_all(&mut *conn)
+        .await?;
+    let mut found = HashMap::new();
+    for trial in &rows {
+        let claimed = claimed(trial)?;
+        found.insert(claimed.trial.0, claimed);
+    }
+    let claimed = grants.iter().filter_map(|&(trial, attempt)| {
+        let mut claimed = found.remove(&trial)?;
+        if attempt > 0 {
+            claimed.attempt = AttemptNumber(attempt);
+        }
+        Some(claimed)
+    });
+    Ok(claimed.collect())
+}
+
+fn claimed(trial: &Row) -> Result<Claimed, StoreError> {
+    Ok(Claimed {
+        trial: TrialId(row::int(trial, "id")?),
+        attempt: AttemptNumber(row::int(trial, "attempt")?),
+        identity: row::digest(trial, "identity")?,
+        pack_key: row::digest(trial, "pack_key")?,
+        data: row::digest(trial, "data")?,
+        params: row::text(trial, "params")?,
+        checkpoint: artifact(trial, "checkpoint", "checkpoint_bytes")?,
+        parent_weights: artifact(trial, "weights", "weights_bytes")?,
+        time_limit_ms: row::unsigned(trial, "time_limit_ms")?,
+        checkpoint_ms: row::unsigned(trial, "checkpoint_ms")?,
+        checkpoint_epochs: row::unsigned(trial, "checkpoint_epochs")?,
+        keep_weights: row::int(trial, "keep_weights")? == 1,
+        sweep: row::text(trial, "sweep")?,
+    })
+}
+
+fn artifact(trial: &Row, hash: &str, bytes: &str) -> Result<Option<Artifact>, StoreError> {
+    let Some(hash) = row::digest_or_none(trial, hash)? else {
+        return Ok(None);
+    };
+    let bytes = row::unsigned(trial, bytes)?;
+    Ok(Some(Artifact { hash, bytes }))
+}

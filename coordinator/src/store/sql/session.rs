@@ -1,0 +1,209 @@
+//! Sessions: a worker process's life, and what it says of the trials that it holds.
+
+use descent_spec::id::{SessionId, Timestamp};
+use descent_spec::state::TrialState;
+
+use super::super::super::{Directive, Held, NewSession, StoreError};
+use super::{Conn, Db, Row, dialect, row, statements};
+
+statements! {
+    OPEN = "INSERT INTO session (id, worker, version, device, device_kind, instruction_set, state, opened_at, lease_until)
+        VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, $8)
+        ON CONFLICT (id) DO UPDATE SET state = 'open', lease_until = excluded.lease_until
+        WHERE session.state <> 'closed'";
+    BEAT = "UPDATE session SET state = 'open', lease_until = $2 WHERE id = $1 AND state <> 'closed'";
+    HELD = concat!("SELECT trial.id, trial.state, trial.attempt, trial.session,
+            attempt.session AS attempt_session, CAST(trial.suspect AS BIGINT) AS suspect
+        FROM trial
+        LEFT JOIN attempt ON attempt.trial_id = trial.id AND attempt.attempt = trial.attempt
+        WHERE trial.id IN ", dialect::ints!("$1"));
+    RESUME = concat!("UPDATE trial SET state = 'leased', suspect = 0
+        WHERE session = $1 AND suspect = 1 AND id IN ", dialect::ints!("$2"));
+    RESUME_ATTEMPTS = concat!("UPDATE attempt SET outcome = 'active'
+        WHERE session = $1 AND outcome = 'suspect' AND trial_id IN ", dialect::ints!("$2"));
+    LONG_HELD = "SELECT id FROM trial WHERE session = $1 AND leased_at <= $2 ORDER BY id";
+    LOCK_HELD = concat!("SELECT id FROM trial WHERE session = $1 AND id IN ", dialect::ints!("$2"),
+        " ORDER BY id", dialect::for_update!("trial"));
+    RELEASE_ATTEMPTS = concat!("UPDATE attempt SET outcome = 'released', ended_at = $3
+        WHERE session = $1 AND ended_at IS NULL AND trial_id IN ", dialect::ints!("$2"));
+    RELEASE = concat!("UPDATE trial
+        SET state = 'ready', suspect = 0, session = NULL, leased_at = NULL, releases = releases + 1
+        WHERE session = $1 AND id IN ", dialect::ints!("$2"));
+    CLOSE = "UPDATE session SET state = 'closed' WHERE id = $1";
+}
+
+/// See [`Store::open_session`](super::super::super::Store::open_session).
+pub(super) async fn open(
+    conn: &mut Conn,
+    session: &NewSession,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let kind = session.device.split(':').next().unwrap_or_default();
+    let opened = sqlx::query::<Db>(OPEN)
+        .bind(session.id.to_string())
+        .bind(&session.worker)
+        .bind(&session.version)
+        .bind(&session.device)
+        .bind(kind)
+        .bind(&session.instruction_set)
+        .bind(now.0)
+        .bind(session.lease_until.0)
+        .execute(conn)
+        .await?;
+    match opened.rows_affected() {
+        0 => Err(StoreError::SessionClosed(session.id)),
+        _ => Ok(()),
+    }
+}
+
+/// See [`Store::heartbeat`](super::super::super::Store::heartbeat).
+pub(super) async fn heartbeat(
+    conn: &mut Conn,
+    session: SessionId,
+    held: &[Held],
+    lease_until: Timestamp,
+    grace_ms: i64,
+    now: Timestamp,
+) -> Result<Vec<Directive>, StoreError> {
+    let beat = sqlx::query::<Db>(BEAT)
+        .bind(session.to_string())
+        .bind(lease_until.0)
+        .execute(&mut *conn)
+        .await?;
+    if beat.rows_affected() == 0 {
+        return Err(StoreError::SessionClosed(session));
+    }
+    let listed: Vec<i64> = held.iter().map(|held| held.trial.0).collect();
+    let directives = if held.is_empty() {
+        Vec::new()
+    } else {
+        directives(conn, session, held, &listed).await?
+    };
+    let long_held = sqlx::query::<Db>(LONG_HELD)
+        .bind(session.to_string())
+        .bind(now.plus_ms(-grace_ms).0)
+        .fetch_all(&mut *conn)
+        .await?;
+    let mut lost = Vec::new();
+    for found in &long_held {
+        let id = row::int(found, "id")?;
+        if !listed.contains(&id) {
+            lost.push(id);
+        }
+    }
+    hand_back(conn, session, &lost, now).await?;
+    Ok(directives)
+}
+
+/// What to do with each trial listed; suspect ones are leased again.
+async fn directives(
+    conn: &mut Conn,
+    session: SessionId,
+    held: &[Held],
+    listed: &[i64],
+) -> Result<Vec<Directive>, StoreError> {
+    let rows = sqlx::query::<Db>(HELD)
+        .bind(row::list(listed))
+        .fetch_all(&mut *conn)
+        .await?;
+    let mut found = std::collections::HashMap::new();
+    for trial in &rows {
+        found.insert(row::int(trial, "id")?, trial);
+    }
+    let mut directives = Vec::with_capacity(held.len());
+    let mut suspects = Vec::new();
+    for held in held {
+        let Some(trial) = found.get(&held.trial.0) else {
+            directives.push(Directive::Cancel);
+            continue;
+        };
+        let (directive, suspect) = directive(trial, session, held)?;
+        directives.push(directive);
+        if suspect {
+            suspects.push(held.trial.0);
+        }
+    }
+    if !suspects.is_empty() {
+        for statement in [RESUME, RESUME_ATTEMPTS] {
+            sqlx::query::<Db>(statement)
+                .bind(session.to_string())
+                .bind(row::list(&suspects))
+                .execute(&mut *conn)
+                .await?;
+        }
+    }
+    Ok(directives)
+}
+
+/// What to do with one trial, and whether it is suspect.
+fn directive(
+    trial: &Row,
+    session: SessionId,
+    held: &Held,
+) -> Result<(Directive, bool), StoreError> {
+    let current = row::int(trial, "attempt")? == held.attempt.0;
+    let holder: Option<SessionId> = row::digest_or_none(trial, "session")?;
+    let attempted_by: Option<SessionId> = row::digest_or_none(trial, "attempt_session")?;
+    let state = row::word(trial, "state", TrialState::from_word)?;
+    Ok(if current && holder == Some(session) {
+        (Directive::Continue, row::int(trial, "suspect")? == 1)
+    } else if current && attempted_by == Some(session) && state == TrialState::Cancelled {
+        (Directive::Cancel, false)
+    } else {
+        (Directive::Fenced, false)
+    })
+}
+
+/// Takes trials back from a session without charge.
+pub(super) async fn hand_back(
+    conn: &mut Conn,
+    session: SessionId,
+    trials: &[i64],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if trials.is_empty() {
+        return Ok(());
+    }
+    let ids = row::list(trials);
+    let session = session.to_string();
+    sqlx::query::<Db>(LOCK_HELD)
+        .bind(&session)
+        .bind(&ids)
+        .fetch_all(&mut *conn)
+        .await?;
+    sqlx::query::<Db>(RELEASE_ATTEMPTS)
+        .bind(&session)
+        .bind(&ids)
+        .bind(now.0)
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query::<Db>(RELEASE)
+        .bind(&session)
+        .bind(&ids)
+        .execute(&mut *conn)
+        .await?;
+    Ok(())
+}
+
+/// See [`Store::close_session`](super::super::super::Store::close_session).
+pub(super) async fn close(
+    conn: &mut Conn,
+    session: SessionId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let held = sqlx::query::<Db>(LONG_HELD)
+        .bind(session.to_string())
+        .bind(i64::MAX)
+        .fetch_all(&mut *conn)
+        .await?;
+    let held: Vec<i64> = held
+        .iter()
+        .map(|found| row::int(found, "id"))
+        .collect::<Result<_, _>>()?;
+    hand_back(conn, session, &held, now).await?;
+    sqlx::query::<Db>(CLOSE)
+        .bind(session.to_string())
+        .execute(&mut *conn)
+        .await?;
+    Ok(())
+}
