@@ -7,6 +7,7 @@ pub mod core;
 mod expand;
 mod maintain;
 mod points;
+pub mod reader;
 mod rpc;
 mod serve;
 mod service;

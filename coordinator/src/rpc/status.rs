@@ -12,6 +12,7 @@ pub(crate) fn of_store(error: &StoreError) -> Status {
     let message = error.to_string();
     match error {
         StoreError::NotFound { .. } => Status::not_found(message),
+        StoreError::Query(_) => Status::invalid_argument(message),
         StoreError::Conflict(_) => Status::failed_precondition(message),
         StoreError::SessionClosed(_) => Reason::SessionClosed.status(message),
         StoreError::MetricGap { last, .. } => Reason::MetricGap { last: *last }.status(message),
@@ -28,7 +29,7 @@ pub(crate) fn of_store(error: &StoreError) -> Status {
             tracing::error!(error = message, "cannot write");
             Status::resource_exhausted(message)
         }
-        StoreError::Unavailable(_) => {
+        StoreError::Unavailable(_) | StoreError::Contention(_) => {
             tracing::warn!(error = message, "the database does not answer");
             Status::unavailable(message)
         }

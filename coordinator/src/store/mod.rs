@@ -12,7 +12,7 @@ pub mod memory;
 mod naming;
 mod number;
 pub mod postgres;
-mod schema;
+pub(crate) mod schema;
 pub mod sqlite;
 
 use std::collections::BTreeMap;
@@ -88,6 +88,9 @@ pub enum StoreError {
     /// The address names no database that descent knows.
     #[error("`{0}` is no database address: use sqlite:PATH or postgres://USER@HOST/NAME")]
     BadAddress(String),
+    /// The database did not take a query; what it says.
+    #[error("{0}")]
+    Query(String),
     /// The disk is full. Nothing was written.
     #[error(
         "the disk that holds the database is full: free some space and run again; nothing that was acknowledged is lost"

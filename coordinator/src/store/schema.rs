@@ -5,10 +5,10 @@ use sqlx::migrate::Migrator;
 use super::StoreError;
 
 /// The newest step that a database has been through.
-pub(super) const NEWEST: &str = "SELECT MAX(version) FROM _sqlx_migrations";
+pub(crate) const NEWEST: &str = "SELECT MAX(version) FROM _sqlx_migrations";
 
 /// Refuses a database that a newer program has changed.
-pub(super) fn check(found: Option<i64>, known: &Migrator) -> Result<(), StoreError> {
+pub(crate) fn check(found: Option<i64>, known: &Migrator) -> Result<(), StoreError> {
     let known = known.iter().map(|step| step.version).max().unwrap_or(0);
     match found {
         Some(found) if found > known => Err(StoreError::NewerSchema { found, known }),
@@ -17,7 +17,7 @@ pub(super) fn check(found: Option<i64>, known: &Migrator) -> Result<(), StoreErr
 }
 
 /// The address as it may be shown and logged.
-pub(super) fn without_password(url: &str) -> String {
+pub(crate) fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };
@@ -29,6 +29,6 @@ pub(super) fn without_password(url: &str) -> String {
 }
 
 /// The file that `sqlite:PATH` means; `sqlite://PATH` is understood too.
-pub(super) fn sqlite_path(path: &str) -> &str {
+pub(crate) fn sqlite_path(path: &str) -> &str {
     path.strip_prefix("//").unwrap_or(path)
 }

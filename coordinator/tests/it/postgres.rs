@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A fresh database, dropped with this value.
-pub struct Database {
+pub(crate) struct Database {
     /// Its address.
-    pub url: String,
+    pub(crate) url: String,
     name: String,
     server: Server,
 }
@@ -31,7 +31,7 @@ impl Drop for Database {
 }
 
 /// A database of its own for a test; `None`: there is no PostgreSQL here, and that is allowed.
-pub fn database() -> Option<Database> {
+pub(crate) fn database() -> Option<Database> {
     static MADE: AtomicU32 = AtomicU32::new(0);
     let server = server()?;
     let made = MADE.fetch_add(1, Ordering::Relaxed);
@@ -162,6 +162,7 @@ fn account() -> Option<(u32, u32)> {
 }
 
 /// Starts the server unless it runs; answers the folder of its socket.
+#[allow(clippy::zombie_processes, reason = "the watcher outlives the test on purpose")]
 fn start(bin: &Path) -> PathBuf {
     let account = account();
     let user = fs::metadata("/proc/self").map_or(0, |me| me.uid());

@@ -25,7 +25,7 @@ type Db = sqlx::Postgres;
 type Engine = PostgresStore;
 type Operation<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
+pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
 
 /// How often a transaction that met another one is run again.
 const TRIES: u32 = 8;
@@ -121,13 +121,13 @@ impl PostgresStore {
 }
 
 /// An address as options.
-pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+pub(crate) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
     PgConnectOptions::from_str(url)
         .map_err(|_| StoreError::BadAddress(schema::without_password(url)))
 }
 
 /// An error while connecting: whatever it is, nobody was reached.
-pub(super) fn unreachable(error: sqlx::Error) -> StoreError {
+pub(crate) fn unreachable(error: sqlx::Error) -> StoreError {
     match StoreError::from(error) {
         StoreError::Database(text) => StoreError::Unavailable(text),
         other => other,

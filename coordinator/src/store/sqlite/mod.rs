@@ -33,7 +33,7 @@ pub(crate) use sql::{find_sweep, finished, list_sweeps};
 type Db = sqlx::Sqlite;
 type Engine = SqliteStore;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
+pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
 
 /// Connections for reading; each is a thread.
 const READERS: u32 = 4;
@@ -162,7 +162,7 @@ async fn connect(config: &SqliteConfig) -> Result<SqliteConnection, StoreError> 
 }
 
 /// The newest step of the schema that the file has been through. A file with tables of somebody else is refused.
-async fn newest(conn: &mut SqliteConnection) -> Result<Option<i64>, StoreError> {
+pub(crate) async fn newest(conn: &mut SqliteConnection) -> Result<Option<i64>, StoreError> {
     let tables: Vec<String> =
         sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE type = 'table'")
             .fetch_all(&mut *conn)
@@ -177,7 +177,7 @@ async fn newest(conn: &mut SqliteConnection) -> Result<Option<i64>, StoreError> 
 }
 
 /// Puts the file's name into errors that are about the file.
-fn name_file(error: StoreError, path: &Path) -> StoreError {
+pub(crate) fn name_file(error: StoreError, path: &Path) -> StoreError {
     let path = path.display();
     match error {
         StoreError::NotADatabase(_) => StoreError::NotADatabase(path.to_string()),

@@ -55,7 +55,7 @@ impl Writer {
     pub(super) fn start(conn: SqliteConnection) -> Self {
         let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..Lane::COUNT).map(|_| mpsc::channel(WAITING)).unzip();
-        let senders = senders.try_into().ok().expect("as many as there are lanes");
+        let senders = senders.try_into().expect("as many as there are lanes");
         let task = tokio::spawn(run(conn, receivers));
         Self {
             lanes: Mutex::new(Some(senders)),
@@ -135,7 +135,7 @@ async fn run(mut conn: SqliteConnection, mut lanes: Vec<mpsc::Receiver<Command>>
     while gather(&mut lanes, &mut group).await {
         let (answers, commit) = commit(&mut conn, &mut group).await;
         for answer in answers {
-            answer(commit.as_ref().map(|()| ()).map_err(again));
+            answer(commit.as_ref().copied().map_err(again));
         }
     }
     // Also brings the log back into the database file.
