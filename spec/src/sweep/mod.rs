@@ -4,7 +4,9 @@ mod axis;
 mod block;
 mod check;
 pub(crate) mod expression;
+mod form;
 mod mistake;
+mod path;
 mod read;
 mod run;
 mod suggest;
@@ -15,15 +17,16 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
-pub use axis::MAX_AXIS_VALUES;
 pub use block::{MAX_BLOCK_DEPTH, MAX_BLOCKS, MAX_TABLES};
 pub use expression::MAX_CONDITION_BYTES;
+pub use form::MAX_AXIS_VALUES;
 pub use mistake::{MAX_MISTAKES, Mistake, Mistakes};
 pub use run::{Artifacts, Order, RUN_SETTINGS, RunSetting, RunSettings};
 
 pub(crate) use block::Block;
-pub(crate) use check::{Path, Source, each_path, may_apply, missing, source};
+pub(crate) use check::missing;
 pub(crate) use mistake::Report;
+pub(crate) use path::{Path, Source, each_path, may_apply, source};
 
 use crate::data::KnownData;
 use crate::grid::Grid;

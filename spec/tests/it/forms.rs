@@ -86,3 +86,37 @@ fn a_sweep_says_what_it_is_about() {
     );
     assert_eq!(sweep.run().max_failures, 3);
 }
+
+/// The sweeps that ship: each names its schema, has no mistake, and describes points over data of the usual extent.
+#[test]
+fn shipped_sweeps_have_no_mistakes() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../sweeps");
+    for file in std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+    {
+        if file.extension().is_none_or(|ending| ending != "toml") {
+            continue;
+        }
+        let source = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(
+            source.lines().next(),
+            Some("#:schema ./sweep.schema.json"),
+            "{}",
+            file.display()
+        );
+        let sweep = Sweep::parse(&source)
+            .unwrap_or_else(|mistakes| panic!("{}: {mistakes}", file.display()));
+        let usual = crate::samples::data();
+        let known = |name: &&str| usual.get(*name).copied().unwrap_or(usual["mnist"]);
+        let data = sweep
+            .data_sets()
+            .iter()
+            .map(|name| ((*name).to_owned(), known(name)))
+            .collect();
+        let grid = sweep
+            .grid(&data)
+            .unwrap_or_else(|mistakes| panic!("{}: {mistakes}", file.display()));
+        assert!(grid.point(0).is_some() || grid.count() > 0);
+    }
+}
