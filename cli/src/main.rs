@@ -2,17 +2,12 @@
 
 mod command;
 mod exit;
-#[allow(dead_code, unused_imports, reason = "its commands follow")]
 mod figure;
 mod global;
 #[allow(dead_code, reason = "its commands follow")]
 mod mistakes;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "commands come to use it one by one"
-)]
 mod output;
+mod results;
 mod telemetry;
 
 use std::process::ExitCode;

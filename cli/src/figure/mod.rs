@@ -15,4 +15,4 @@ mod sheet;
 pub(crate) use account::{Comparable, account};
 pub(crate) use numbers::numbers;
 pub(crate) use point::{Curve, Measured, Number, Size, curves};
-pub(crate) use sheet::{Figure, draw};
+pub(crate) use sheet::draw;

@@ -49,11 +49,6 @@ impl Scale {
         }
     }
 
-    /// Whether it is logarithmic.
-    pub(crate) fn is_log(self) -> bool {
-        self.log
-    }
-
     /// Where a value lies: 0 at the low end, 1 at the high end. Values that a log axis cannot show lie far below.
     pub(crate) fn position(self, value: f64) -> f64 {
         if !self.log {

@@ -1,6 +1,6 @@
 //! The sheet: panels above one another with one horizontal axis, a legend, and the thresholds marked through all of them.
 
-use super::canvas::{Anchor, Area, Canvas, Marker, Rgb, Stroke, text_width};
+use super::canvas::{Anchor, Area, Canvas};
 use super::legend::{draw_legend, legend, legend_rows};
 use super::marks::{name_thresholds, thresholds};
 use super::panel::{self, ASIDE, INK, Line, Mean, Panel, TICK_SIZE};

@@ -1,5 +1,6 @@
 //! Results on stdout: one way, for people and for programs. Progress and notes go to stderr.
 
+mod file;
 mod parquet;
 mod rows;
 mod table;
@@ -7,6 +8,7 @@ mod text;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 
+pub(crate) use file::NewFile;
 pub(crate) use parquet::{ParquetFile, read_parquet};
 pub(crate) use rows::{Cell, Column, Form, Rows};
 pub(crate) use table::number;
@@ -35,9 +37,9 @@ pub(crate) fn print(rows: &Rows, format: Format) -> anyhow::Result<()> {
     }
     stdout(|to| match format {
         Format::Table => to.write_all(table::render(rows, terminal).as_bytes()),
-        Format::Csv => text::csv(rows, true, to),
+        Format::Csv => csv(rows, true, to),
         Format::Json => text::json(rows, to),
-        Format::Jsonl | Format::Parquet => text::jsonl(rows, to),
+        Format::Jsonl | Format::Parquet => jsonl(rows, to),
     })
 }
 
@@ -61,10 +63,21 @@ pub(crate) fn note(text: &str) {
 /// Writes to stdout. `head` and `less` close it early: then there is nobody left to tell.
 fn stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
     let mut to = BufWriter::new(io::stdout().lock());
-    match write(&mut to).and_then(|()| to.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(anyhow::Error::new(error).context("write to stdout"))
-        }
-        _ => Ok(()),
+    let written = write(&mut to).and_then(|()| to.flush());
+    let written = written.map_err(|error| anyhow::Error::new(error).context("write to stdout"));
+    unless_reader_left(written)
+}
+
+/// A result in which a closed stdout is no error.
+pub(crate) fn unless_reader_left(result: anyhow::Result<()>) -> anyhow::Result<()> {
+    let left = |error: &anyhow::Error| {
+        let mut causes = error
+            .chain()
+            .filter_map(|cause| cause.downcast_ref::<io::Error>());
+        causes.any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+    };
+    match result {
+        Err(error) if left(&error) => Ok(()),
+        result => result,
     }
 }

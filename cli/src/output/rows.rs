@@ -58,7 +58,9 @@ impl Form {
             "params" | "axes" => Self::Json,
             "diverged" => Self::Flag,
             "width" | "depth" | "parameters" | "samples" | "outputs" | "epochs" | "epoch"
-            | "seed" | "trial" | "attempts" | "attempt" | "n" => Self::Count,
+            | "seed" | "trial" | "point" | "last_epoch" | "attempts" | "attempt" | "n" => {
+                Self::Count
+            }
             "dead_units" if base == name => Self::Count,
             _ if base.ends_with("_loss") || base.ends_with("_norm") || name != base => Self::Number,
             _ if base.ends_with("_error") => Self::Share,

@@ -7,6 +7,7 @@
 //! * Calls with a [`RequestId`] may be repeated; the second answer equals the first.
 
 mod fault;
+mod import;
 mod lane;
 pub mod memory;
 mod naming;
@@ -18,6 +19,7 @@ pub mod sqlite;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use self::import::{Imported, ImportedResult};
 use async_trait::async_trait;
 use descent_spec::id::{
     AttemptNumber, ContentHash, Identity, PackKey, RequestId, SessionId, SweepId, Timestamp,
@@ -514,6 +516,13 @@ pub trait Store: Send + Sync + 'static {
         completions: &[(Fence, TrialResult)],
         now: Timestamp,
     ) -> Result<Vec<Verdict>, StoreError>;
+    /// Gives trials results that were measured elsewhere; says for each what became of it. A result that a trial has already is never
+    /// changed, and a trial that a worker holds, or whose weights another trial waits for, is left alone.
+    async fn import_results(
+        &self,
+        results: &[ImportedResult],
+        now: Timestamp,
+    ) -> Result<Vec<Imported>, StoreError>;
     /// How often the trial has failed, and how often it may; `None` when the fence does not hold.
     async fn budget(&self, fence: Fence) -> Result<Option<(u32, u32)>, StoreError>;
     /// Ends an attempt with a failure. Answers the trial's state, or `None` when the fence does not hold.

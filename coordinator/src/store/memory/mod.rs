@@ -1,5 +1,6 @@
 //! The queue in memory: for simulations, for tests, and as the yardstick that the SQL stores are compared with.
 
+mod import;
 mod sweeps;
 mod tables;
 mod work;
@@ -13,8 +14,9 @@ use descent_spec::state::TrialState;
 
 use self::tables::Tables;
 use super::{
-    AfterFailure, Artifact, Ask, Claim, Directive, Explanation, Fence, Held, IfExists, Maintained,
-    NewSession, NewSweep, Purpose, Rerun, Slice, Steer, Store, StoreError, SweepRow, Verdict,
+    AfterFailure, Artifact, Ask, Claim, Directive, Explanation, Fence, Held, IfExists, Imported,
+    ImportedResult, Maintained, NewSession, NewSweep, Purpose, Rerun, Slice, Steer, Store,
+    StoreError, SweepRow, Verdict,
 };
 
 /// A store that is gone with the process.
@@ -144,6 +146,14 @@ impl Store for MemoryStore {
         now: Timestamp,
     ) -> Result<Vec<Verdict>, StoreError> {
         Ok(self.tables().complete(completions, now))
+    }
+
+    async fn import_results(
+        &self,
+        results: &[ImportedResult],
+        now: Timestamp,
+    ) -> Result<Vec<Imported>, StoreError> {
+        Ok(self.tables().import_results(results, now))
     }
 
     async fn budget(&self, fence: Fence) -> Result<Option<(u32, u32)>, StoreError> {

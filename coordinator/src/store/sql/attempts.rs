@@ -227,7 +227,7 @@ pub(super) async fn complete(
             // The same fence twice in one call.
             Verdict::Accepted
         } else {
-            insert_result(conn, *fence, result, now).await?;
+            insert_result(conn, (fence.trial.0, fence.attempt.0), result, now).await?;
             done.push(fence.trial.0);
             Verdict::Accepted
         });
@@ -251,16 +251,17 @@ pub(super) async fn complete(
     Ok(verdicts)
 }
 
-async fn insert_result(
+/// Inserts the one result of a trial; its primary key refuses a second.
+pub(super) async fn insert_result(
     conn: &mut Conn,
-    fence: Fence,
+    (trial, attempt): (i64, i64),
     result: &TrialResult,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let last = number::finite(&result.last);
     sqlx::query::<Db>(RESULT)
-        .bind(fence.trial.0)
-        .bind(fence.attempt.0)
+        .bind(trial)
+        .bind(attempt)
         .bind(result.stop.word())
         .bind(i64::from(last.epoch))
         .bind(last.train_loss)

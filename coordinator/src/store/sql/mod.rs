@@ -7,6 +7,7 @@ mod attempts;
 mod claim;
 mod expand;
 mod explain;
+mod import;
 mod log;
 mod maintain;
 mod queue;
@@ -44,6 +45,7 @@ pub(super) fn all_statements() -> Vec<(&'static str, &'static str)> {
         claim::STATEMENTS,
         expand::STATEMENTS,
         explain::STATEMENTS,
+        import::STATEMENTS,
         log::STATEMENTS,
         maintain::STATEMENTS,
         remove::STATEMENTS,

@@ -7,10 +7,11 @@ use descent_spec::state::TrialState;
 
 use super::super::super::lane::Lane;
 use super::super::super::{
-    AfterFailure, Artifact, Ask, Claim, Directive, Explanation, Fence, Held, IfExists, Maintained,
-    NewSession, NewSweep, Purpose, Rerun, Slice, Steer, Store, StoreError, SweepRow, Verdict,
+    AfterFailure, Artifact, Ask, Claim, Directive, Explanation, Fence, Held, IfExists, Imported,
+    ImportedResult, Maintained, NewSession, NewSweep, Purpose, Rerun, Slice, Steer, Store,
+    StoreError, SweepRow, Verdict,
 };
-use super::{Engine, attempts, claim, expand, explain, maintain, remove, session, sweeps};
+use super::{Engine, attempts, claim, expand, explain, import, maintain, remove, session, sweeps};
 
 /// Runs an operation in a transaction. The arguments are cloned, because a transaction may have to be run again.
 macro_rules! write {
@@ -156,6 +157,14 @@ impl Store for Engine {
         now: Timestamp,
     ) -> Result<Vec<Verdict>, StoreError> {
         write!(self, Report, (completions), c => attempts::complete(c, &completions, now))
+    }
+
+    async fn import_results(
+        &self,
+        results: &[ImportedResult],
+        now: Timestamp,
+    ) -> Result<Vec<Imported>, StoreError> {
+        write!(self, Bulk, (results), c => import::import_results(c, &results, now))
     }
 
     async fn budget(&self, fence: Fence) -> Result<Option<(u32, u32)>, StoreError> {
