@@ -25,6 +25,9 @@ const MEMORY_UNIT_BYTES: u64 = 1 << 20;
 /// Artifacts on their way at once: enough to fill a link, few enough to leave memory and heartbeats alone.
 const TRANSFERS: usize = 4;
 
+/// Tries after which a person should hear of it: half a minute and more.
+const WORRYING_TRIES: u32 = 12;
+
 /// What all tasks of one worker share.
 pub(crate) struct Context {
     pub(crate) config: Config,
@@ -127,6 +130,7 @@ impl Context {
         F: Future<Output = Result<T, LinkError>>,
     {
         let mut pauses = self.pauses();
+        let mut tries = 0_u32;
         loop {
             let answer = tokio::select! {
                 () = self.silence.cancelled() => return Err(Unanswered::Silenced),
@@ -135,7 +139,12 @@ impl Context {
             match answer {
                 Ok(value) => return Ok(value),
                 Err(LinkError::Unavailable(reason)) => {
-                    tracing::debug!(what, reason, "call not answered, repeating");
+                    tries += 1;
+                    if tries == WORRYING_TRIES {
+                        tracing::warn!(what, reason, tries, "still not answered, repeating");
+                    } else {
+                        tracing::debug!(what, reason, tries, "not answered, repeating");
+                    }
                 }
                 Err(LinkError::Refused(reason)) => {
                     self.give_up(RunError::Refused(reason));

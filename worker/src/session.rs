@@ -73,7 +73,7 @@ fn hello(context: &Context, session: SessionId) -> Hello {
         version: config.version.clone(),
         device: trainer.device(),
         instruction_set: trainer.instruction_set(),
-        slots: config.slots,
+        slots: config.slots.max(1),
         memory_bytes: config.memory_bytes,
         data: trainer.data_hashes(),
     }

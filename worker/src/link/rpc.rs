@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use descent_proto::channel::Connection;
 use descent_proto::convert::{InvalidField, known};
 use descent_proto::reason::Reason;
-use descent_proto::retry::may_retry;
 use descent_proto::v1::work_client::WorkClient;
 use descent_proto::v1::{self, commit_artifact_request as commit};
 use descent_proto::{CHUNK_BYTES, PROTOCOL};
@@ -78,15 +77,17 @@ impl From<Status> for LinkError {
             Some(Reason::MetricGap { .. }) => return Self::Invalid(message()),
             None => {}
         }
-        if may_retry(&status) {
-            return Self::Unavailable(format!("{}: {}", status.code(), status.message()));
-        }
         match status.code() {
             Code::NotFound | Code::DataLoss => Self::Artifact(message()),
             Code::Unauthenticated | Code::PermissionDenied | Code::Unimplemented => {
                 Self::Refused(message())
             }
-            code => Self::Invalid(format!("{code}: {}", status.message())),
+            Code::InvalidArgument | Code::OutOfRange | Code::AlreadyExists => {
+                Self::Invalid(message())
+            }
+            // Besides what may be repeated anyway: a coordinator in trouble (a disk that turned read-only, a database error) is
+            // not the trial's fault, and what was trained is kept until somebody mends it.
+            code => Self::Unavailable(format!("{code}: {}", status.message())),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! From a lease to a member: its settings read, its checkpoint and its parent's weights fetched.
 
+use std::sync::Arc;
+
 use descent_spec::id::ContentHash;
 use descent_spec::lease::Artifact;
 use descent_spec::params::Params;
@@ -16,6 +18,8 @@ pub(super) struct Ready {
     pub(super) spec: TrialSpec,
     pub(super) checkpoint: Option<Vec<u8>>,
     pub(super) parent_weights: Option<Vec<u8>>,
+    /// What training it takes.
+    pub(super) memory_bytes: u64,
 }
 
 /// Why fetching led nowhere.
@@ -48,7 +52,11 @@ pub(super) async fn fetch_all(context: &Context, lease: Lease, spec: TrialSpec) 
             (None, Some(weights)) => Some(fetch(context, weights).await?),
             _ => None,
         };
-        Ok((checkpoint, parent_weights))
+        Ok((
+            checkpoint,
+            parent_weights,
+            memory_bytes(context, &lease, &spec).await?,
+        ))
     };
     let fetched = tokio::select! {
         biased;
@@ -57,11 +65,12 @@ pub(super) async fn fetch_all(context: &Context, lease: Lease, spec: TrialSpec) 
         fetched = fetching => fetched,
     };
     match fetched {
-        Ok((checkpoint, parent_weights)) => Some(Ready {
+        Ok((checkpoint, parent_weights, memory_bytes)) => Some(Ready {
             lease,
             spec,
             checkpoint,
             parent_weights,
+            memory_bytes,
         }),
         Err(Stopped::Unreadable(reason)) => {
             lease.fail(Cause::ParentWeights(reason));
@@ -69,6 +78,15 @@ pub(super) async fn fetch_all(context: &Context, lease: Lease, spec: TrialSpec) 
         }
         Err(Stopped::Silenced) => None,
     }
+}
+
+/// Asks the trainer, off the runtime's threads: it may have to read the data set for it.
+async fn memory_bytes(context: &Context, lease: &Lease, spec: &TrialSpec) -> Result<u64, Stopped> {
+    let trainer = Arc::clone(&context.world.trainer);
+    let (spec, data) = (spec.clone(), lease.claimed().data);
+    tokio::task::spawn_blocking(move || trainer.memory_bytes(&spec, data))
+        .await
+        .map_err(|_| Stopped::Silenced)
 }
 
 /// The checkpoint to go on from. One that cannot be read, or that comes from another instruction set, costs time and

@@ -12,8 +12,7 @@ pub(super) async fn memory(context: &Context, mut ready: Ready, first: bool) -> 
     if ready.lease.holds_memory() {
         return Some(ready);
     }
-    let trainer = &context.world.trainer;
-    let needed = trainer.memory_bytes(&ready.spec, ready.lease.claimed().data);
+    let needed = ready.memory_bytes;
     let share = units(needed);
     if context.memory_units < share {
         let there = context.config.memory_bytes;

@@ -6,7 +6,9 @@ use std::time::Duration;
 use descent_spec::id::{AttemptNumber, Identity, PackKey, TrialId};
 use descent_spec::lease::Claimed;
 use descent_worker::clock::ManualClock;
+use descent_worker::link::Link;
 use descent_worker::random::SeededRandom;
+use descent_worker::trainer::Trainer;
 use descent_worker::{Config, Report, RunError, Shutdown, World};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -93,19 +95,31 @@ impl Lab {
 
     /// Another life of the same worker, or another worker.
     pub(crate) fn start_as(&self, seed: u64) -> Worker {
+        self.start_with(seed, Arc::new(Actor(Arc::clone(&self.script))))
+    }
+
+    /// The same with another trainer.
+    pub(crate) fn start_with(&self, seed: u64, trainer: Arc<dyn Trainer>) -> Worker {
+        self.start_over(seed, trainer, self.coordinator.clone())
+    }
+
+    /// The same over another link.
+    pub(crate) fn start_over(
+        &self,
+        seed: u64,
+        trainer: Arc<dyn Trainer>,
+        link: Arc<dyn Link>,
+    ) -> Worker {
         let shutdown = Shutdown::new();
         let world = World {
-            link: self.coordinator.clone(),
-            trainer: Arc::new(Actor(Arc::clone(&self.script))),
+            link,
+            trainer,
             clock: self.clock.clone(),
             random: Arc::new(SeededRandom::new(seed)),
             activity: watch::Sender::new(Vec::new()),
         };
-        let task = tokio::spawn(descent_worker::run(
-            self.config.clone(),
-            world,
-            shutdown.clone(),
-        ));
+        let running = descent_worker::run(self.config.clone(), world, shutdown.clone());
+        let task = tokio::spawn(running);
         Worker { shutdown, task }
     }
 
