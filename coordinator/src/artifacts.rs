@@ -313,3 +313,65 @@ fn path(hash: ContentHash) -> Path {
 fn hash_of(path: &Path) -> Option<ContentHash> {
     path.as_ref().replace('/', "").parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAST: Timestamp = Timestamp(0);
+    const FUTURE: Timestamp = Timestamp(i64::MAX);
+
+    async fn store(artifacts: &Artifacts, content: &[u8]) -> ContentHash {
+        let hash = ContentHash::of(content);
+        let bytes = content.len() as u64;
+        let mut file = artifacts.receive(Artifact { hash, bytes }).await.unwrap();
+        file.chunk(content).await.unwrap();
+        drop(file.finish().await.unwrap());
+        hash
+    }
+
+    #[tokio::test]
+    async fn only_old_files_that_nothing_refers_to_are_collected() {
+        let folder = tempfile::tempdir().unwrap();
+        let artifacts = Artifacts::open(folder.path(), 1_000).unwrap();
+        let used = store(&artifacts, b"used").await;
+        let unused = store(&artifacts, b"unused").await;
+        std::fs::write(folder.path().join("README"), "not ours").unwrap();
+        for (older_than, removed) in [(PAST, 0), (FUTURE, 1)] {
+            let in_use = async { Ok::<_, ArtifactError>(vec![used]) };
+            assert_eq!(
+                artifacts.collect(older_than, in_use).await.unwrap(),
+                removed
+            );
+        }
+        assert_eq!(artifacts.length(used).await.unwrap(), 4);
+        let gone = artifacts.length(unused).await;
+        assert!(
+            matches!(gone, Err(ArtifactError::NotFound { .. })),
+            "{gone:?}"
+        );
+        assert!(folder.path().join("README").exists());
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_ends_early_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let artifacts = Artifacts::open(folder.path(), 1_000).unwrap();
+        let hash = ContentHash::of(b"whole");
+        let mut file = artifacts
+            .receive(Artifact { hash, bytes: 5 })
+            .await
+            .unwrap();
+        file.chunk(b"wh").await.unwrap();
+        drop(file); // the caller went away
+        let mut file = artifacts
+            .receive(Artifact { hash, bytes: 5 })
+            .await
+            .unwrap();
+        file.chunk(b"wh").await.unwrap();
+        file.abandon().await;
+        assert!(artifacts.length(hash).await.is_err());
+        assert_eq!(store(&artifacts, b"whole").await, hash);
+        assert_eq!(artifacts.read(hash, 1..3).await.unwrap(), b"ho");
+    }
+}

@@ -112,7 +112,7 @@ pub struct Limits {
     pub message_bytes: usize,
     /// Largest artifact, in bytes.
     pub artifact_bytes: u64,
-    /// Trials in one grant.
+    /// Trials in one grant: with their settings far below the largest message.
     pub trials_per_claim: u32,
     /// Parked `Lease` calls.
     pub parked: usize,
@@ -133,7 +133,7 @@ impl Default for Limits {
         Self {
             message_bytes: descent_proto::MAX_MESSAGE_BYTES,
             artifact_bytes: 8 << 30,
-            trials_per_claim: 4096,
+            trials_per_claim: 1_024,
             parked: 20_000,
             watchers: 1_000,
             calls_per_connection: 1_024,

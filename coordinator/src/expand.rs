@@ -56,7 +56,15 @@ async fn round(service: &Arc<Service>, known: &mut Known) -> Result<bool, StoreE
         let Some(points) = points(known, &row).await else {
             continue;
         };
-        any |= slice(service, points, row).await?;
+        let id = row.id;
+        match slice(service, points, row).await? {
+            Sliced::Done => any = true,
+            Sliced::Refused => {
+                if let Some((_, points)) = known.get_mut(&id) {
+                    *points = None;
+                }
+            }
+        }
     }
     Ok(any)
 }
@@ -86,27 +94,46 @@ async fn points(known: &mut Known, row: &SweepRow) -> Option<Arc<Points>> {
     points
 }
 
+/// What became of a slice.
+enum Sliced {
+    /// Its trials are there, or it was overtaken: the next round sees.
+    Done,
+    /// The store does not take it, and will not take it the next time.
+    Refused,
+}
+
 /// Makes the next slice of a sweep's points trials.
 async fn slice(
     service: &Arc<Service>,
     points: Arc<Points>,
     row: SweepRow,
-) -> Result<bool, StoreError> {
+) -> Result<Sliced, StoreError> {
     let size = service.config.limits.slice;
-    let (sweep, id) = (row.name.clone(), row.id);
+    let (name, source) = (row.name.clone(), row.source.clone());
     let slice = tokio::task::spawn_blocking(move || points.slice(&row, size)).await;
     let slice = slice.map_err(|panic| StoreError::Database(format!("enumeration: {panic}")))?;
-    let (trials, last) = (slice.trials.len(), slice.last);
+    let (sweep, trials, last) = (name.clone(), slice.trials.len(), slice.last);
+    let end = if last {
+        Some(service.editing.lock().await)
+    } else {
+        None
+    };
     let done = service
         .call(|store, now| async move {
             if slice.last {
+                // Replaced since the row was read: its new points are yet to come.
+                match store.sweep(&name).await? {
+                    Some(row) if row.cursor == slice.from && row.source == source => {}
+                    _ => return Ok(()),
+                }
                 // Of an edited sweep: what the new file does not have. Before the cursor is closed, so that a crash in
                 // between does it again.
-                store.drop_absent(id, now).await?;
+                store.drop_absent(slice.sweep, now).await?;
             }
             store.expand(&slice, now).await
         })
         .await;
+    drop(end);
     match done {
         Ok(()) => {
             tracing::debug!(sweep, trials, "expanded a slice");
@@ -114,10 +141,18 @@ async fn slice(
                 tracing::info!(sweep, "expanded");
             }
             service.work.notify_one();
-            Ok(true)
+            Ok(Sliced::Done)
         }
         // Deleted meanwhile: the next round does not see it.
-        Err(StoreError::NotFound { .. }) => Ok(true),
+        Err(StoreError::NotFound { .. }) => Ok(Sliced::Done),
+        Err(StoreError::Conflict(reason)) => {
+            tracing::error!(
+                sweep,
+                reason,
+                "cannot expand the sweep: submit it again, or delete it"
+            );
+            Ok(Sliced::Refused)
+        }
         Err(error) => Err(error),
     }
 }

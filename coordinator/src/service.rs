@@ -37,6 +37,8 @@ pub(crate) struct Service {
     pub(crate) watching: Arc<Semaphore>,
     /// Answers to `Submit` of late.
     pub(crate) submissions: Replies,
+    /// Held while a sweep is replaced and while its expansion ends, so that an end never meets a new beginning.
+    pub(crate) editing: tokio::sync::Mutex<()>,
     slots: Mutex<Slots>,
 }
 
@@ -59,6 +61,7 @@ impl Service {
             draining: CancellationToken::new(),
             writes: TaskTracker::new(),
             submissions: Replies::default(),
+            editing: tokio::sync::Mutex::default(),
             slots: Mutex::default(),
         }
     }
@@ -100,12 +103,25 @@ impl Service {
         Fut: Future<Output = Result<T, StoreError>> + Send + 'static,
         T: Send + 'static,
     {
-        match tokio::time::timeout(self.config.timing.call, self.call(call)).await {
-            Ok(answer) => answer.map_err(|error| status::of_store(&error)),
-            Err(_) => Err(Status::deadline_exceeded(
-                "the database did not answer in time; the call may still take effect: repeat it",
-            )),
-        }
+        self.in_time(call)
+            .await?
+            .map_err(|error| status::of_store(&error))
+    }
+
+    /// [`Self::call`] for a client that wants to look at the store's refusal itself.
+    pub(crate) async fn in_time<T, F, Fut>(&self, call: F) -> Result<Result<T, StoreError>, Status>
+    where
+        F: FnOnce(Arc<dyn Store>, Timestamp) -> Fut,
+        Fut: Future<Output = Result<T, StoreError>> + Send + 'static,
+        T: Send + 'static,
+    {
+        tokio::time::timeout(self.config.timing.call, self.call(call))
+            .await
+            .map_err(|_| {
+                Status::deadline_exceeded(
+                    "the database did not answer in time; the call may still take effect: repeat it",
+                )
+            })
     }
 
     /// What a call that would wait is told during the shutdown.

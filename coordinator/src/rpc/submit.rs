@@ -167,6 +167,7 @@ async fn enter(
     } else {
         IfExists::Refuse
     };
+    let _alone = service.editing.lock().await;
     let id = service
         .answer(|store, now| async move {
             match store.submit(request, &new, exists, now).await {

@@ -91,13 +91,13 @@ impl Work for WorkService {
         let unlisted = millis(service.config.timing.unlisted);
         let span = tracing::debug_span!("heartbeat", %session, held = held.len());
         let beat = service
-            .call(|store, now| async move {
+            .in_time(|store, now| async move {
                 store
                     .heartbeat(session, &held, lease_until, unlisted, now)
                     .await
             })
             .instrument(span)
-            .await;
+            .await?;
         let response = |directive, trials| {
             Ok(Response::new(v1::HeartbeatResponse {
                 lease_ms: wire_ms(service.config.timing.lease),

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use descent_coordinator::clock::SystemClock;
+use descent_coordinator::config::Tls;
 use descent_coordinator::store::memory::MemoryStore;
 use descent_coordinator::{Config, Refusal, ServeError, serve};
+use descent_proto::channel::{Connection, Credentials};
 use descent_proto::reason::Reason;
 use descent_proto::v1;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
 
 use super::world::{TOY, Worker, World, named_field, opening};
 
@@ -69,7 +72,7 @@ async fn a_real_listener_serves_and_stops() {
     let dead = format!("http://{}", free.local_addr().unwrap());
     drop(free);
     let urls = [dead, url];
-    let connection = descent_proto::channel::Connection::new(&urls, &Default::default()).unwrap();
+    let connection = Connection::new(&urls, &Credentials::default()).unwrap();
     let mut sweeps = connection.sweeps();
     let refusal = sweeps.list(v1::ListRequest::default()).await.unwrap_err();
     assert_eq!(refusal.code(), Code::Unavailable);
@@ -77,6 +80,68 @@ async fn a_real_listener_serves_and_stops() {
     sweeps.list(v1::ListRequest::default()).await.unwrap();
     shutdown.cancel();
     serving.await.unwrap().unwrap();
+}
+
+/// A certificate for `localhost` that is good for a hundred years, its key, and who signed it; made for this test alone.
+fn tls() -> (Tls, String) {
+    let own = Tls {
+        certificate: include_str!("tls/certificate.pem").to_owned(),
+        key: include_str!("tls/key.pem").to_owned(),
+    };
+    (own, include_str!("tls/authority.pem").to_owned())
+}
+
+#[tokio::test]
+async fn the_wire_may_be_encrypted() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (own, authority) = tls();
+    let mut config = Config::new(folder.path());
+    config.tls = Some(own);
+    config.token = Some("open sesame".into());
+    let shutdown = CancellationToken::new();
+    let serving = tokio::spawn(serve(
+        config,
+        Arc::new(MemoryStore::default()),
+        listener,
+        Arc::new(SystemClock),
+        shutdown.clone(),
+    ));
+    for (authority, expected) in [(Some(authority), Code::Ok), (None, Code::Unavailable)] {
+        let credentials = Credentials {
+            token: Some("open sesame".into()),
+            authority,
+        };
+        let url = format!("https://localhost:{port}");
+        let connection = Connection::new(&[url], &credentials).unwrap();
+        let listed = connection.sweeps().list(v1::ListRequest::default()).await;
+        let code = listed.map_or_else(|refusal| refusal.code(), |_| Code::Ok);
+        assert_eq!(code, expected);
+    }
+    shutdown.cancel();
+    serving.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn health_follows_the_coordinator() {
+    use tonic_health::pb::health_check_response::ServingStatus;
+    use tonic_health::pb::health_client::HealthClient;
+    let world = World::with(|config| config.token = Some("open sesame".into()));
+    // Probes have no token.
+    let mut health = HealthClient::new(world.connection_with(None));
+    let answer = health.check(HealthCheckRequest::default()).await.unwrap();
+    assert_eq!(answer.into_inner().status(), ServingStatus::Serving);
+    let mut watch = health
+        .watch(HealthCheckRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
+    let first = watch.message().await.unwrap().unwrap();
+    assert_eq!(first.status(), ServingStatus::Serving);
+    world.begin_stop();
+    let next = watch.message().await.unwrap().unwrap();
+    assert_eq!(next.status(), ServingStatus::NotServing);
 }
 
 #[tokio::test(start_paused = true)]
