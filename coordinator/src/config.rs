@@ -75,6 +75,8 @@ pub struct Timing {
     pub watch: Duration,
     /// How long one call may wait for the database.
     pub call: Duration,
+    /// How long one `Query` may take.
+    pub query: Duration,
     /// Longest silence in the middle of an upload.
     pub upload_silence: Duration,
     /// How long calls under way may take after the shutdown began. hyper can hang in its own shutdown
@@ -97,6 +99,7 @@ impl Default for Timing {
             look_again: Duration::from_secs(1),
             watch: Duration::from_millis(500),
             call: Duration::from_secs(30),
+            query: Duration::from_secs(60),
             upload_silence: Duration::from_secs(30),
             drain: Duration::from_secs(5),
             collect: Duration::from_secs(600),

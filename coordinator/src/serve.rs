@@ -188,6 +188,9 @@ where
     {
         tracing::warn!("the database did not finish in time; what was not acknowledged is lost");
     }
+    if let Some(reader) = service.reader.get() {
+        reader.close().await;
+    }
     service.store.close().await;
     match ended {
         Ok(Ok(())) => Ok(()),

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use descent_spec::id::Timestamp;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OnceCell, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::Status;
@@ -13,6 +13,7 @@ use tracing::Instrument as _;
 use crate::artifacts::Artifacts;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::reader::Reader;
 use crate::rpc::{Replies, status};
 use crate::share::Slots;
 use crate::store::{Store, StoreError};
@@ -39,6 +40,8 @@ pub(crate) struct Service {
     pub(crate) submissions: Replies,
     /// Held while a sweep is replaced and while its expansion ends, so that an end never meets a new beginning.
     pub(crate) editing: tokio::sync::Mutex<()>,
+    /// Answers `Query`; opened when it is first asked.
+    pub(crate) reader: OnceCell<Reader>,
     slots: Mutex<Slots>,
 }
 
@@ -62,6 +65,7 @@ impl Service {
             writes: TaskTracker::new(),
             submissions: Replies::default(),
             editing: tokio::sync::Mutex::default(),
+            reader: OnceCell::new(),
             slots: Mutex::default(),
         }
     }

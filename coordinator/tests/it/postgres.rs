@@ -162,7 +162,10 @@ fn account() -> Option<(u32, u32)> {
 }
 
 /// Starts the server unless it runs; answers the folder of its socket.
-#[allow(clippy::zombie_processes, reason = "the watcher outlives the test on purpose")]
+#[allow(
+    clippy::zombie_processes,
+    reason = "the watcher outlives the test on purpose"
+)]
 fn start(bin: &Path) -> PathBuf {
     let account = account();
     let user = fs::metadata("/proc/self").map_or(0, |me| me.uid());

@@ -5,6 +5,7 @@ mod artifacts;
 mod guard;
 mod lease;
 mod life;
+mod query;
 mod repeat;
 mod stale;
 mod sweeps;

@@ -79,6 +79,17 @@ impl World {
         )
     }
 
+    /// The same on a SQLite database. Its threads know nothing of paused time.
+    pub(crate) async fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("descent.db").display());
+        let mut config = Config::new(folder.path().join("artifacts"));
+        config.database = Some(url.clone());
+        let store = descent_coordinator::open_store(&url).await.unwrap();
+        let clock = Arc::new(ManualClock::new(Timestamp(1_700_000_000_000)));
+        Self::on(store, clock, config, Arc::new(folder))
+    }
+
     fn on(
         store: Arc<dyn Store>,
         clock: Arc<ManualClock>,
@@ -185,7 +196,7 @@ impl World {
             if wanted(&sweep) {
                 return sweep;
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         panic!("never as wanted: {:?}", self.sweep(name).await);
     }
