@@ -5,6 +5,7 @@ mod coordinator;
 mod ending;
 mod lab;
 mod outage;
+mod real;
 mod resume;
 mod script;
 mod steering;

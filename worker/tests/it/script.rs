@@ -98,7 +98,8 @@ impl Script {
         self.stage.lock().unwrap().allowed == Some(0)
     }
 
-    fn step(&self) {
+    /// Takes a step when one is allowed, waiting for it.
+    pub(crate) fn step(&self) {
         let mut stage = self.stage.lock().unwrap();
         while stage.allowed == Some(0) {
             stage = self.moved.wait(stage).unwrap();
