@@ -15,5 +15,5 @@ pub use dataset::{Dataset, Samples};
 pub use descent_spec::data::KnownData;
 pub use error::DataError;
 pub use prepare::{Prepared, prepare};
-pub use source::read_folder;
+pub use source::{files_of, read_folder};
 pub use store::{DataStore, Listed, default_folder};

@@ -121,6 +121,17 @@ impl Files {
     }
 }
 
+/// The files that make up the data set in a folder.
+///
+/// # Errors
+/// When there is none, or some of its files are missing.
+pub fn files_of(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    match Files::find(folder)? {
+        Some(files) => Ok(files.paths().to_vec()),
+        None => Err(without_data(folder)),
+    }
+}
+
 /// Reads the data set in a folder.
 ///
 /// # Errors
@@ -128,11 +139,7 @@ impl Files {
 pub fn read_folder(folder: &Path) -> Result<Dataset, DataError> {
     match Files::find(folder)? {
         Some(files) => files.read(),
-        None => Err(DataError::Malformed {
-            path: folder.to_owned(),
-            problem: "holds no data set".to_owned(),
-            remedy: REMEDY,
-        }),
+        None => Err(without_data(folder)),
     }
 }
 
@@ -223,6 +230,14 @@ fn incomplete(folder: &Path, name: &str) -> DataError {
     DataError::Malformed {
         path: folder.to_owned(),
         problem: format!("lacks {name}"),
+        remedy: REMEDY,
+    }
+}
+
+fn without_data(folder: &Path) -> DataError {
+    DataError::Malformed {
+        path: folder.to_owned(),
+        problem: "holds no data set".to_owned(),
         remedy: REMEDY,
     }
 }
