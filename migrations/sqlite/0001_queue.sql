@@ -8,7 +8,8 @@ CREATE TABLE meta (
 
 -- A sweep as it was submitted. `edition` grows with every submission, so that links of an older one can be told.
 CREATE TABLE sweep (
-    id INTEGER PRIMARY KEY,
+    -- A number is never given twice, so that a late report about a deleted sweep meets nobody else's.
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
     view_name TEXT NOT NULL UNIQUE,
     experiment TEXT NOT NULL,
@@ -42,7 +43,8 @@ CREATE TABLE class (
 
 -- The queue: narrow, because every claim and every result rewrites its row. What a trial is stands in trial_spec.
 CREATE TABLE trial (
-    id INTEGER PRIMARY KEY,
+    -- A number is never given twice, so that a late report about a deleted trial meets nobody else's.
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     identity TEXT NOT NULL UNIQUE CHECK (length(identity) = 32),
     class_id INTEGER NOT NULL REFERENCES class (id),
     parent_id INTEGER REFERENCES trial (id),

@@ -306,7 +306,7 @@ impl Tables {
             cost_done: trials()
                 .filter(|entry| entry.trial.phase.state().is_terminal())
                 .map(|entry| entry.new.columns.cost)
-                .sum(),
+                .fold(0.0, |sum, cost| sum + cost),
             created_at: sweep.created_at,
             finished_at: sweep.finished_at,
             workers: u32::try_from(holders.len()).unwrap_or(u32::MAX),

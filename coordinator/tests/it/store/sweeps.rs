@@ -1,0 +1,199 @@
+//! Sweeps: acknowledged, expanded, shared, steered.
+
+use descent_coordinator::store::{IfExists, Rerun, Slice, Steer, StoreError};
+use descent_spec::state::{SweepState, TrialState};
+
+use super::fixture::{Fixture, T0, at, fence, identity, new_sweep, new_trial, result};
+
+super::on_every_engine!(
+    a_slice_that_comes_twice_counts_once,
+    two_sweeps_share_a_trial_and_neither_takes_it_from_the_other,
+    an_edited_sweep_keeps_what_it_still_names,
+    a_cancelled_sweep_can_be_taken_up_again,
+    the_more_urgent_sweep_goes_first,
+    names_that_cannot_be_are_refused,
+);
+
+async fn a_slice_that_comes_twice_counts_once(f: &Fixture) {
+    let sweep = f.submit(&new_sweep("s", 4)).await;
+    let trials = || (0..4).map(new_trial).collect();
+    let first = Slice {
+        sweep,
+        from: 0,
+        to: 4,
+        trials: trials(),
+        last: false,
+    };
+    f.store.expand(&first, T0).await.unwrap();
+    f.store.expand(&first, T0).await.unwrap();
+    let row = f.row("s").await;
+    assert_eq!((row.cursor, row.state), (4, SweepState::Expanding));
+    // The rest of the points are the same trials.
+    let rest = Slice {
+        sweep,
+        from: 4,
+        to: 8,
+        trials: trials(),
+        last: true,
+    };
+    f.store.expand(&rest, T0).await.unwrap();
+    let row = f.row("s").await;
+    assert_eq!(row.counts.get(&TrialState::Ready), Some(&4));
+    assert_eq!((row.cursor, row.state), (8, SweepState::Running));
+    assert_eq!(f.store.ready().await.unwrap(), 4);
+}
+
+async fn two_sweeps_share_a_trial_and_neither_takes_it_from_the_other(f: &Fixture) {
+    f.sweep_of("a", (0..2).map(new_trial).collect()).await;
+    f.sweep_of("b", (1..3).map(new_trial).collect()).await;
+    f.store
+        .steer(f.request(), "a", Steer::Pause, T0)
+        .await
+        .unwrap();
+    assert!(
+        f.store
+            .explain(&identity(0).to_string())
+            .await
+            .unwrap()
+            .held_back
+    );
+    assert!(
+        !f.store
+            .explain(&identity(1).to_string())
+            .await
+            .unwrap()
+            .held_back
+    );
+    f.store
+        .steer(f.request(), "a", Steer::Resume, T0)
+        .await
+        .unwrap();
+    f.store
+        .steer(f.request(), "a", Steer::Cancel, T0)
+        .await
+        .unwrap();
+    let (ready, cancelled) = (TrialState::Ready, TrialState::Cancelled);
+    assert_eq!(f.states(0..3).await, [cancelled, ready, ready]);
+    let worker = f.open(1).await;
+    let claimed = f.claim(worker, 5).await;
+    assert_eq!(claimed.len(), 2);
+    let done: Vec<_> = claimed
+        .iter()
+        .map(|trial| (fence(worker, trial), result()))
+        .collect();
+    f.store.complete(&done, at(1)).await.unwrap();
+    assert_eq!(f.row("b").await.state, SweepState::Finished);
+    f.store.delete(f.request(), "b", at(2)).await.unwrap();
+    assert!(f.store.sweep("b").await.unwrap().is_none());
+    // Trial 1 is still a's; trial 2 was b's alone.
+    assert_eq!(f.state(1).await, TrialState::Succeeded);
+    let gone = f.store.explain(&identity(2).to_string()).await;
+    assert!(matches!(
+        gone,
+        Err(StoreError::NotFound { what: "trial", .. })
+    ));
+}
+
+async fn an_edited_sweep_keeps_what_it_still_names(f: &Fixture) {
+    f.sweep_of("s", (0..3).map(new_trial).collect()).await;
+    let worker = f.open(1).await;
+    let trial = f.claim(worker, 1).await.remove(0);
+    f.store
+        .complete(&[(fence(worker, &trial), result())], T0)
+        .await
+        .unwrap();
+    let sweep = f
+        .sweep_of("s", vec![new_trial(0), new_trial(2), new_trial(3)])
+        .await;
+    assert_eq!(f.store.drop_absent(sweep, T0).await.unwrap(), 1);
+    let (succeeded, ready) = (TrialState::Succeeded, TrialState::Ready);
+    assert_eq!(
+        f.states(0..4).await,
+        [succeeded, TrialState::Cancelled, ready, ready]
+    );
+    let row = f.row("s").await;
+    assert_eq!(row.counts.get(&ready), Some(&2));
+    assert_eq!(row.counts.get(&succeeded), Some(&1));
+    assert_eq!(row.counts.len(), 2);
+}
+
+async fn a_cancelled_sweep_can_be_taken_up_again(f: &Fixture) {
+    f.sweep_of("s", (0..2).map(new_trial).collect()).await;
+    let worker = f.open(1).await;
+    f.claim(worker, 1).await;
+    let request = f.request();
+    let row = f
+        .store
+        .steer(request, "s", Steer::Cancel, at(1))
+        .await
+        .unwrap();
+    assert_eq!(
+        (row.state, row.finished_at),
+        (SweepState::Cancelled, Some(at(1)))
+    );
+    let resumed = f.store.steer(f.request(), "s", Steer::Resume, at(1)).await;
+    assert!(matches!(resumed, Err(StoreError::Conflict(_))));
+    assert_eq!(
+        f.store
+            .rerun(f.request(), "s", Rerun::Missing, at(2))
+            .await
+            .unwrap(),
+        2
+    );
+    assert_eq!(f.row("s").await.state, SweepState::Running);
+    // The first cancellation, come once more, does nothing.
+    let row = f
+        .store
+        .steer(request, "s", Steer::Cancel, at(3))
+        .await
+        .unwrap();
+    assert_eq!(row.state, SweepState::Running);
+    let again = f.claim(worker, 2).await;
+    assert_eq!(again.iter().map(|trial| trial.attempt.0).max(), Some(2));
+}
+
+async fn the_more_urgent_sweep_goes_first(f: &Fixture) {
+    f.sweep_of("low", (0..2).map(new_trial).collect()).await;
+    let mut high = new_sweep("high", 1);
+    high.priority = 5;
+    let sweep = f.submit(&high).await;
+    // Behind in order, but more urgent; and one that both want.
+    let trials = vec![new_trial(9), new_trial(1)];
+    f.store
+        .expand(
+            &Slice {
+                sweep,
+                from: 0,
+                to: 2,
+                trials,
+                last: true,
+            },
+            T0,
+        )
+        .await
+        .unwrap();
+    let worker = f.open(1).await;
+    let order: Vec<_> = f
+        .claim(worker, 3)
+        .await
+        .iter()
+        .map(|trial| trial.identity)
+        .collect();
+    assert_eq!(order, [identity(1), identity(9), identity(0)]);
+}
+
+async fn names_that_cannot_be_are_refused(f: &Fixture) {
+    f.submit(&new_sweep("a-b", 0)).await;
+    for name in ["trial", "", "a_b", &"x".repeat(58)] {
+        let answer = f
+            .store
+            .submit(f.request(), &new_sweep(name, 0), IfExists::Replace, T0)
+            .await;
+        assert!(matches!(answer, Err(StoreError::Conflict(_))), "{name}");
+    }
+    let again = f
+        .store
+        .submit(f.request(), &new_sweep("a-b", 0), IfExists::Refuse, T0)
+        .await;
+    assert!(matches!(again, Err(StoreError::Conflict(_))));
+}
