@@ -1,14 +1,24 @@
-//! `descent pause`.
+//! `descent pause`: stops handing out a sweep's trials.
 
+use descent_proto::v1::PauseRequest;
+
+use crate::command::steer;
 use crate::exit::Exit;
 use crate::global::Global;
 
-/// Options of `descent pause`.
+/// Stops handing out a sweep's trials; running ones hand back at their next heartbeat.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = "Example:\n  descent pause double-descent")]
+pub(crate) struct Args {
+    /// Name of the sweep.
+    sweep: String,
+}
 
 /// Runs the command.
-#[allow(clippy::unused_async, reason = "commands share one signature")]
-pub(crate) async fn run(_args: Args, _global: &Global) -> anyhow::Result<Exit> {
-    anyhow::bail!("`descent pause` is not built yet")
+pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
+    steer::run(global, async |mut sweeps, request_id| {
+        let request = PauseRequest { request_id, sweep: args.sweep.clone() };
+        Ok(sweeps.pause(request).await?.into_inner().sweep)
+    })
+    .await
 }

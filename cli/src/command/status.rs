@@ -1,14 +1,73 @@
-//! `descent status`.
+//! `descent status`: counts per state, progress and ETA.
 
-use crate::exit::Exit;
+use descent_coordinator::reader::Reader;
+use descent_proto::v1::{GetRequest, ListRequest, Sweep};
+
+use crate::exit::{Exit, Failed};
 use crate::global::Global;
+use crate::{output, reach, request, sweep_rows};
 
-/// Options of `descent status`.
+/// Sweeps in one page of the list.
+const PAGE: u32 = 500;
+
+/// Counts per state, progress and the first failure of one sweep or of all. Counts are kept, not counted: this is quick at any size.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = "Examples:\n  descent status\n  descent status double-descent --format json")]
+pub(crate) struct Args {
+    /// Name of the sweep; all of them without it.
+    sweep: Option<String>,
+}
 
 /// Runs the command.
-#[allow(clippy::unused_async, reason = "commands share one signature")]
-pub(crate) async fn run(_args: Args, _global: &Global) -> anyhow::Result<Exit> {
-    anyhow::bail!("`descent status` is not built yet")
+pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
+    let sweeps = if global.coordinator.is_empty() {
+        from_database(args.sweep.as_deref(), global).await?
+    } else {
+        from_coordinator(args.sweep.as_deref(), global).await?
+    };
+    output::print(&sweep_rows::rows(&sweeps), global.format)?;
+    let incomplete = sweeps.iter().any(|sweep| sweep_rows::is_over(sweep) && sweep_rows::without_result(sweep) > 0);
+    Ok(if incomplete { Exit::Incomplete } else { Exit::Success })
+}
+
+/// Reads the database, whoever else has it open.
+async fn from_database(name: Option<&str>, global: &Global) -> anyhow::Result<Vec<Sweep>> {
+    let reader = Reader::open(&global.db).await.map_err(|error| Failed::unreachable(error.to_string()))?;
+    let rows = match name {
+        Some(name) => {
+            let row = reader.sweep(name).await.map_err(|error| Failed::unreachable(error.to_string()))?;
+            vec![row.ok_or_else(|| no_such(name, global))?]
+        }
+        None => reader.sweeps().await.map_err(|error| Failed::unreachable(error.to_string()))?,
+    };
+    Ok(rows.iter().map(Sweep::from).collect())
+}
+
+/// Asks the given coordinator.
+async fn from_coordinator(name: Option<&str>, global: &Global) -> anyhow::Result<Vec<Sweep>> {
+    let connection = reach::connect(&global.coordinator, global)?;
+    let refused = |status| reach::explain(&status, global);
+    if let Some(name) = name {
+        let request = GetRequest { sweep: name.to_owned() };
+        let answer = request::repeat(async || connection.sweeps().get(request.clone()).await).await;
+        return Ok(answer.map_err(refused)?.into_inner().sweep.into_iter().collect());
+    }
+    let mut sweeps: Vec<Sweep> = Vec::new();
+    loop {
+        let request = ListRequest { after: sweeps.last().map_or(0, |sweep| sweep.id), limit: PAGE };
+        let answer = request::repeat(async || connection.sweeps().list(request).await).await;
+        let page = answer.map_err(refused)?.into_inner().sweeps;
+        if page.is_empty() {
+            return Ok(sweeps);
+        }
+        sweeps.extend(page);
+    }
+}
+
+/// There is no sweep of this name.
+pub(crate) fn no_such(name: &str, global: &Global) -> anyhow::Error {
+    Failed::usage(format!(
+        "there is no sweep `{name}` in {}: `descent status` lists them",
+        descent_coordinator::redact(&global.db)
+    ))
 }
