@@ -1,14 +1,143 @@
-//! `descent run`.
+//! `descent run`: a sweep in one process, embedded coordinator and workers; running it again resumes.
 
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use descent_proto::v1::{GetRequest, Sweep};
+use tokio_util::sync::CancellationToken;
+
+use crate::command::{plot, submit, watch};
+use crate::embedded::Embedded;
+use crate::eta::{self, Eta};
 use crate::exit::Exit;
 use crate::global::Global;
+use crate::local_worker::{LocalWorker, TrainArgs};
+use crate::progress::{Progress, Style};
+use crate::signals::Signals;
+use crate::sweep_file::SweepFile;
+use crate::{output, reach, sweep_rows};
 
-/// Options of `descent run`.
+/// Time between two looks at the sweep: quick enough for a bar, and for a sweep of a second.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Trains a sweep here: embedded coordinator and workers in one process. Interrupt it as you like; running the same line again
+/// goes on where it was and ends with the same bits.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = "Examples:\n  descent run sweeps/smoke.toml\n  descent run sweeps/double-descent.toml --db sqlite:results.db --workers 8")]
+pub(crate) struct Args {
+    /// The sweep file.
+    spec: PathBuf,
+    #[command(flatten)]
+    train: TrainArgs,
+    /// How progress is shown on stderr.
+    #[arg(long, env = "DESCENT_PROGRESS", value_enum, default_value_t = Style::Auto)]
+    progress: Style,
+    /// Folder of the figure and its numbers.
+    #[arg(long, env = "DESCENT_FIGURES", default_value = ".", value_name = "DIR")]
+    figures: PathBuf,
+    /// Draw no figure at the end.
+    #[arg(long, env = "DESCENT_NO_FIGURE")]
+    no_figure: bool,
+    /// Yes, remove points that the edited file no longer has.
+    #[arg(long, env = "DESCENT_YES")]
+    yes: bool,
+}
 
 /// Runs the command.
-#[allow(clippy::unused_async, reason = "commands share one signature")]
-pub(crate) async fn run(_args: Args, _global: &Global) -> anyhow::Result<Exit> {
-    anyhow::bail!("`descent run` is not built yet")
+pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
+    let signals = Signals::listen()?;
+    let file = SweepFile::read(&args.spec, &args.train.data)?;
+    let embedded = Embedded::start(global).await?;
+    let ended = train(&args, &file, &embedded, &signals, global).await;
+    embedded.stop().await;
+    let Some((sweep, trained)) = ended? else {
+        output::note("interrupted; the same command resumes");
+        return Ok(signals.exit());
+    };
+    finish(&args, &sweep, trained, global).await
+}
+
+/// Submits the sweep and trains until it is over. `None`: interrupted. Else the sweep, and how long training took if there was any.
+async fn train(
+    args: &Args,
+    file: &SweepFile,
+    embedded: &Embedded,
+    signals: &Signals,
+    global: &Global,
+) -> anyhow::Result<Option<(Sweep, Option<Duration>)>> {
+    let reached = reach::Reached::from(embedded);
+    let name = submit::send(&reached, file, global, false, args.yes).await?.name;
+    let sweep = look(embedded, &name, global).await?;
+    if sweep_rows::is_over(&sweep) {
+        return Ok(Some((sweep, None)));
+    }
+    let since = Instant::now();
+    let worker = LocalWorker::start(&args.train, embedded.connection.clone(), |_| {})?;
+    let followed = follow(args, embedded, &worker, &sweep, &signals.first(), global).await;
+    worker.shutdown.drain();
+    worker.end().await?;
+    Ok(followed?.map(|sweep| (sweep, Some(since.elapsed()))))
+}
+
+/// Shows progress until the sweep is over (then: its last state) or a signal comes (then: `None`).
+async fn follow(
+    args: &Args,
+    embedded: &Embedded,
+    worker: &LocalWorker,
+    begun: &Sweep,
+    stop: &CancellationToken,
+    global: &Global,
+) -> anyhow::Result<Option<Sweep>> {
+    let since = Instant::now();
+    let mut eta: Option<Eta> = None;
+    let mut progress = Progress::start(args.progress);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => {
+                progress.end("");
+                return Ok(None);
+            }
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        let sweep = look(embedded, &begun.name, global).await?;
+        let done = sweep.cost_done + worker.under_way();
+        let eta = eta.get_or_insert_with(|| Eta::new(sweep.cost_done, sweep.cost_total));
+        let share = eta.share(done);
+        progress.show(share, &sweep_rows::line(&sweep, share, eta.rest(done, since.elapsed())));
+        if sweep_rows::is_over(&sweep) {
+            progress.end(&sweep_rows::line(&sweep, sweep_rows::share(&sweep), None));
+            return Ok(Some(sweep));
+        }
+        if worker.is_over() {
+            // Its error is told by whoever waits for its end.
+            return Ok(Some(sweep));
+        }
+    }
+}
+
+/// The sweep as it is now.
+async fn look(embedded: &Embedded, name: &str, global: &Global) -> anyhow::Result<Sweep> {
+    let request = GetRequest { sweep: name.to_owned() };
+    let answer = embedded.connection.sweeps().get(request).await;
+    let sweep = answer.map_err(|status| reach::explain(&status, global))?.into_inner().sweep;
+    sweep.ok_or_else(|| anyhow::anyhow!("the coordinator answered without a sweep"))
+}
+
+/// The table, the path of the database, the figure and its numbers.
+async fn finish(args: &Args, sweep: &Sweep, trained: Option<Duration>, global: &Global) -> anyhow::Result<Exit> {
+    match trained {
+        None => output::note(&format!("{}: nothing to do, all {} trials are finished", sweep.name, sweep_rows::trials(sweep))),
+        Some(took) => output::note(&format!("{}: trained in {}", sweep.name, eta::human(took))),
+    }
+    plot::summary(&sweep.name, global).await?;
+    output::note(&format!("database  {}", descent_coordinator::redact(&global.db)));
+    if !args.no_figure && trained.is_some() {
+        for path in plot::figures(&sweep.name, &args.figures, global).await? {
+            output::note(&format!("figure    {}", path.display()));
+        }
+    }
+    if let Some(first) = &sweep.first_failure {
+        output::note(&format!("first failure: {first}; `descent rerun {} --failed` tries again", sweep.name));
+    }
+    Ok(watch::ended(sweep))
 }

@@ -1,14 +1,48 @@
-//! `descent worker`.
+//! `descent worker`: joins a coordinator and trains what it leases.
 
-use crate::exit::Exit;
+use std::time::Duration;
+
+use crate::exit::{Exit, Failed};
 use crate::global::Global;
+use crate::local_worker::{LocalWorker, TrainArgs};
+use crate::signals::Signals;
+use crate::{output, reach};
 
-/// Options of `descent worker`.
+/// Joins a coordinator and trains what it leases, until told to stop. SIGTERM checkpoints, hands leases back and exits;
+/// a coordinator that goes away is waited for, training goes on.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = "Examples:\n  descent --coordinator http://head:4780 worker --workers 8\n  descent worker --device cuda:0 --data-dir /data/descent       (DESCENT_COORDINATOR and DESCENT_TOKEN set)")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    train: TrainArgs,
+    /// Seconds to wait for the coordinator at the start; 0: for ever.
+    #[arg(long, env = "DESCENT_CONNECT_S", default_value_t = 60, value_name = "SECONDS")]
+    connect: u64,
+    /// Seconds that a stop may take before what is unfinished is left behind.
+    #[arg(long, env = "DESCENT_DRAIN_S", default_value_t = 25, value_name = "SECONDS")]
+    drain: u64,
+}
 
 /// Runs the command.
-#[allow(clippy::unused_async, reason = "commands share one signature")]
-pub(crate) async fn run(_args: Args, _global: &Global) -> anyhow::Result<Exit> {
-    anyhow::bail!("`descent worker` is not built yet")
+pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
+    let Some(connection) = reach::given_or_running(global)? else {
+        return Err(Failed::usage("no coordinator: give --coordinator URL (or DESCENT_COORDINATOR), or start `descent serve` here"));
+    };
+    let signals = Signals::listen()?;
+    let worker = LocalWorker::start(&args.train, connection, |config| {
+        config.connect_patience = (args.connect > 0).then(|| Duration::from_secs(args.connect));
+        config.drain_deadline = Duration::from_secs(args.drain);
+    })?;
+    let shutdown = worker.shutdown.clone();
+    let first = signals.first();
+    tokio::spawn(async move {
+        first.cancelled().await;
+        shutdown.drain();
+    });
+    let report = worker.end().await?;
+    output::note(&format!(
+        "{} trials completed, {} failed, {} handed back, {} dropped, {} undelivered",
+        report.completed, report.failed, report.released, report.dropped, report.undelivered
+    ));
+    Ok(signals.exit())
 }
