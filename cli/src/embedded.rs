@@ -14,15 +14,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::VERSION;
 use crate::exit::{Exit, Failed};
-use crate::global::Global;
+use crate::global::{self, Global};
 use crate::reach;
 
 /// A coordinator in this process.
 pub(crate) struct Embedded {
     /// A connection to it.
     pub(crate) connection: Connection,
-    /// The queue behind it.
-    pub(crate) store: Arc<dyn Store>,
     stop: CancellationToken,
     served: JoinHandle<()>,
 }
@@ -43,24 +41,29 @@ impl Embedded {
         let connection = reach::connect(&[format!("http://{address}")], global)?;
         let stop = CancellationToken::new();
         let served = tokio::spawn({
-            let (store, stop) = (Arc::clone(&store), stop.clone());
+            let stop = stop.clone();
             async move {
                 let clock = Arc::new(SystemClock);
-                if let Err(error) = descent_coordinator::serve(config, store, listener, clock, stop).await {
+                if let Err(error) =
+                    descent_coordinator::serve(config, store, listener, clock, stop).await
+                {
                     tracing::error!(%error, "the embedded coordinator ended");
                 }
             }
         });
-        Ok(Self { connection, store, stop, served })
+        Ok(Self {
+            connection,
+            stop,
+            served,
+        })
     }
 
-    /// Answers what is under way, closes the database, and gives the file free.
+    /// Answers what is under way; serving ends by closing the database and giving the file free.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         if let Err(error) = self.served.await {
             tracing::error!(%error, "the embedded coordinator did not end in order");
         }
-        self.store.close().await;
     }
 }
 
@@ -74,7 +77,11 @@ pub(crate) async fn open(url: &str) -> anyhow::Result<Arc<dyn Store>> {
             StoreError::NotFound { .. } | StoreError::Conflict(_) => Exit::Usage,
             _ => Exit::Unreachable,
         };
-        Failed { exit, message: format!("open {}: {error}", descent_coordinator::redact(url)) }.into()
+        Failed {
+            exit,
+            message: format!("open {}: {error}", global::shown(url)),
+        }
+        .into()
     })
 }
 
@@ -90,5 +97,7 @@ pub(crate) fn artifacts_beside(url: &str) -> anyhow::Result<PathBuf> {
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         return Ok(PathBuf::from("descent.artifacts"));
     }
-    Err(Failed::usage(format!("`{url}` is no database: give sqlite:PATH or postgres://USER@HOST/NAME")))
+    Err(Failed::usage(format!(
+        "`{url}` is no database: give sqlite:PATH or postgres://USER@HOST/NAME"
+    )))
 }

@@ -13,18 +13,28 @@ pub(crate) struct Eta {
 impl Eta {
     /// Starts with `done` of `total` behind it, in any unit of work.
     pub(crate) fn new(done: f64, total: f64) -> Self {
-        Self { before: done, total }
+        Self {
+            before: done,
+            total,
+        }
     }
 
     /// Share of the work that is done, in [0, 1].
     pub(crate) fn share(&self, done: f64) -> f64 {
-        if self.total > 0.0 { (done / self.total).clamp(0.0, 1.0) } else { 1.0 }
+        if self.total > 0.0 {
+            (done / self.total).clamp(0.0, 1.0)
+        } else {
+            1.0
+        }
     }
 
     /// The rest of the time, when `done` is behind after `elapsed`. `None` while too little is known: under 2 s, or under 0.5 % of the work.
     pub(crate) fn rest(&self, done: f64, elapsed: Duration) -> Option<Duration> {
         let gained = done - self.before;
-        if elapsed < Duration::from_secs(2) || gained < 0.005 * (self.total - self.before) || gained <= 0.0 {
+        if elapsed < Duration::from_secs(2)
+            || gained < 0.005 * (self.total - self.before)
+            || gained <= 0.0
+        {
             return None;
         }
         let seconds = elapsed.as_secs_f64() * (self.total - done).max(0.0) / gained;
@@ -52,14 +62,23 @@ mod tests {
     fn work_done_before_does_not_count_as_speed() {
         let eta = Eta::new(50.0, 100.0);
         assert_eq!(eta.rest(50.0, Duration::from_secs(60)), None);
-        assert_eq!(eta.rest(75.0, Duration::from_secs(60)), Some(Duration::from_secs(60)));
-        assert_eq!(eta.rest(100.0, Duration::from_secs(60)), Some(Duration::ZERO));
+        assert_eq!(
+            eta.rest(75.0, Duration::from_secs(60)),
+            Some(Duration::from_secs(60))
+        );
+        assert_eq!(
+            eta.rest(100.0, Duration::from_secs(60)),
+            Some(Duration::ZERO)
+        );
         assert!((eta.share(75.0) - 0.75).abs() < 1e-12);
     }
 
     #[test]
     fn nothing_is_predicted_from_a_second() {
-        assert_eq!(Eta::new(0.0, 100.0).rest(10.0, Duration::from_secs(1)), None);
+        assert_eq!(
+            Eta::new(0.0, 100.0).rest(10.0, Duration::from_secs(1)),
+            None
+        );
     }
 
     #[test]
@@ -69,7 +88,12 @@ mod tests {
 
     #[test]
     fn durations_read_well() {
-        for (seconds, text) in [(12, "12 s"), (250, "4 min 10 s"), (7500, "2 h 5 min"), (273_600, "3 d 4 h")] {
+        for (seconds, text) in [
+            (12, "12 s"),
+            (250, "4 min 10 s"),
+            (7500, "2 h 5 min"),
+            (273_600, "3 d 4 h"),
+        ] {
             assert_eq!(human(Duration::from_secs(seconds)), text);
         }
     }

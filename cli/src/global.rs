@@ -72,3 +72,36 @@ pub(crate) enum Log {
     /// One JSON object a line, for clusters.
     Json,
 }
+
+/// A database's address without the password that may be in it.
+pub(crate) fn shown(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    match rest.rsplit_once('@') {
+        Some((credentials, host)) => {
+            let user = credentials.split(':').next().unwrap_or_default();
+            format!("{scheme}://{user}@{host}")
+        }
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_not_shown() {
+        for (url, text) in [
+            ("sqlite:descent.db", "sqlite:descent.db"),
+            ("postgres://db/descent", "postgres://db/descent"),
+            (
+                "postgres://me:p@ss:word@db:5432/descent",
+                "postgres://me@db:5432/descent",
+            ),
+        ] {
+            assert_eq!(shown(url), text);
+        }
+    }
+}

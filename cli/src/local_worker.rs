@@ -6,7 +6,7 @@ use descent_proto::channel::Connection;
 use descent_training::device::Device;
 use descent_worker::activity::Activity;
 use descent_worker::link::rpc::RpcLink;
-use descent_worker::trainer::RealTrainer;
+use descent_worker::trainer::LocalTrainer;
 use descent_worker::{Config, Report, RunError, Shutdown, World};
 use tokio::task::JoinHandle;
 
@@ -47,22 +47,35 @@ impl LocalWorker {
     ///
     /// # Errors
     /// When the device cannot be used.
-    pub(crate) fn start(args: &TrainArgs, connection: Connection, config: impl FnOnce(&mut Config)) -> anyhow::Result<Self> {
-        let device: Device = args.device.parse().map_err(|error| Failed::usage(format!("--device: {error}")))?;
-        let trainer = RealTrainer::new(args.data.store(), device).map_err(|error| Failed::usage(format!("--device {}: {error}", args.device)))?;
+    pub(crate) fn start(
+        args: &TrainArgs,
+        connection: Connection,
+        config: impl FnOnce(&mut Config),
+    ) -> anyhow::Result<Self> {
+        let device: Device = args
+            .device
+            .parse()
+            .map_err(|error| Failed::usage(format!("--device: {error}")))?;
+        let trainer = LocalTrainer::new(args.data.store(), device)
+            .map_err(|error| Failed::usage(format!("--device {}: {error}", args.device)))?;
         let mut settings = Config::new(name(), VERSION.to_owned());
-        let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
+        let cores = std::thread::available_parallelism()
+            .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
         settings.slots = args.workers.unwrap_or(cores);
         settings.memory_bytes = args.memory << 20;
         if let Some(pack) = args.pack {
             settings.pack_trials = pack;
         }
         config(&mut settings);
-        let world = World::real(Arc::new(RpcLink::new(connection)), Arc::new(trainer));
+        let world = World::real(Arc::new(RpcLink::new(&connection)), Arc::new(trainer));
         let activity = world.activity.subscribe();
         let shutdown = Shutdown::new();
         let ended = tokio::spawn(descent_worker::run(settings, world, shutdown.clone()));
-        Ok(Self { activity, shutdown, ended })
+        Ok(Self {
+            activity,
+            shutdown,
+            ended,
+        })
     }
 
     /// Waits for its end.
@@ -73,7 +86,9 @@ impl LocalWorker {
         match self.ended.await {
             Ok(Ok(report)) => Ok(report),
             Ok(Err(error @ RunError::Refused(_))) => Err(Failed::usage(error.to_string())),
-            Ok(Err(error @ RunError::Unreachable(_))) => Err(Failed::unreachable(error.to_string())),
+            Ok(Err(error @ RunError::Unreachable(_))) => {
+                Err(Failed::unreachable(error.to_string()))
+            }
             Err(error) => Err(anyhow::Error::new(error).context("the worker broke")),
         }
     }
@@ -86,6 +101,7 @@ impl LocalWorker {
 
 /// This process's name for people: host and process id.
 fn name() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "localhost".to_owned(), |host| host.trim().to_owned());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "localhost".to_owned(), |host| host.trim().to_owned());
     format!("{host}:{}", std::process::id())
 }

@@ -1,13 +1,22 @@
 //! `descent`: sweeps about the generalisation of neural networks. This file only wires.
 
 mod command;
+mod embedded;
+mod eta;
 mod exit;
 mod figure;
 mod global;
-#[allow(dead_code, reason = "its commands follow")]
+#[cfg(feature = "worker")]
+mod local_worker;
 mod mistakes;
 mod output;
+mod progress;
+mod reach;
+mod request;
 mod results;
+mod signals;
+mod sweep_file;
+mod sweep_rows;
 mod telemetry;
 
 use std::process::ExitCode;

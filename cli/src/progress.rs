@@ -41,9 +41,16 @@ impl Progress {
         match style {
             Style::None => Self::Silent,
             Style::Auto if std::io::stderr().is_terminal() => {
-                let bar = ProgressBar::with_draw_target(Some(STEPS), ProgressDrawTarget::stderr_with_hz(4));
+                let bar = ProgressBar::with_draw_target(
+                    Some(STEPS),
+                    ProgressDrawTarget::stderr_with_hz(4),
+                );
                 let template = ProgressStyle::with_template("{spinner} [{bar:32}] {wide_msg}");
-                bar.set_style(template.expect("the template is well formed").progress_chars("━╸ "));
+                bar.set_style(
+                    template
+                        .expect("the template is well formed")
+                        .progress_chars("━╸ "),
+                );
                 bar.enable_steady_tick(Duration::from_millis(250));
                 Self::Bar(bar)
             }

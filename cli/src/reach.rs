@@ -6,13 +6,23 @@ use tonic::Status;
 
 use crate::embedded::Embedded;
 use crate::exit::{Exit, Failed};
-use crate::global::Global;
+use crate::global::{self, Global};
 
 /// A reachable coordinator, and what keeps it alive if it is ours.
 pub(crate) struct Reached {
     /// The connection.
     pub(crate) connection: Connection,
     embedded: Option<Embedded>,
+}
+
+impl From<&Embedded> for Reached {
+    /// Talks to a coordinator that somebody else stops.
+    fn from(embedded: &Embedded) -> Self {
+        Self {
+            connection: embedded.connection.clone(),
+            embedded: None,
+        }
+    }
 }
 
 impl Reached {
@@ -35,10 +45,16 @@ impl Reached {
 /// When none can be reached and none can be started.
 pub(crate) async fn coordinator(global: &Global) -> anyhow::Result<Reached> {
     if let Some(connection) = given_or_running(global)? {
-        return Ok(Reached { connection, embedded: None });
+        return Ok(Reached {
+            connection,
+            embedded: None,
+        });
     }
     let embedded = Embedded::start(global).await?;
-    Ok(Reached { connection: embedded.connection.clone(), embedded: Some(embedded) })
+    Ok(Reached {
+        connection: embedded.connection.clone(),
+        embedded: Some(embedded),
+    })
 }
 
 /// The coordinator that was given, or the one that has the SQLite file open.
@@ -51,7 +67,7 @@ pub(crate) fn given_or_running(global: &Global) -> anyhow::Result<Option<Connect
         && let Some(holder) = descent_coordinator::store::holder(&global.db)
         && let Some(address) = holder.address
     {
-        urls.push(format!("http://{address}"));
+        urls.push(address);
     }
     if urls.is_empty() {
         return Ok(None);
@@ -64,7 +80,10 @@ pub(crate) fn given_or_running(global: &Global) -> anyhow::Result<Option<Connect
 /// # Errors
 /// When an address or the token cannot be used.
 pub(crate) fn connect(urls: &[String], global: &Global) -> anyhow::Result<Connection> {
-    let credentials = Credentials { token: global.token.clone(), authority: None };
+    let credentials = Credentials {
+        token: global.token.clone(),
+        authority: None,
+    };
     Connection::new(urls, &credentials).map_err(|error| Failed::usage(error.to_string()))
 }
 
@@ -80,11 +99,23 @@ pub(crate) fn explain(status: &Status, global: &Global) -> anyhow::Error {
         | tonic::Code::PermissionDenied => Exit::Usage,
         _ => Exit::Unreachable,
     };
-    let whom = if global.coordinator.is_empty() { global.db.as_str() } else { "the coordinator" };
+    let whom = if global.coordinator.is_empty() {
+        global.db.as_str()
+    } else {
+        "the coordinator"
+    };
     let message = match exit {
         Exit::Usage => status.message().to_owned(),
-        _ if status.message().is_empty() => format!("{} cannot be reached: {}", descent_coordinator::redact(whom), status.code()),
-        _ => format!("no answer from {}: {}", descent_coordinator::redact(whom), status.message()),
+        _ if status.message().is_empty() => format!(
+            "{} cannot be reached: {}",
+            global::shown(whom),
+            status.code()
+        ),
+        _ => format!(
+            "no answer from {}: {}",
+            global::shown(whom),
+            status.message()
+        ),
     };
     Failed { exit, message }.into()
 }

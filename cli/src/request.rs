@@ -12,7 +12,9 @@ const TRIES: usize = 6;
 /// 128 random bits: the same in every repeat of a call.
 pub(crate) fn id() -> Vec<u8> {
     // The standard library seeds each `RandomState` from the system's source of randomness.
-    (0..2_u64).flat_map(|half| RandomState::new().hash_one(half).to_be_bytes()).collect()
+    (0..2_u64)
+        .flat_map(|half| RandomState::new().hash_one(half).to_be_bytes())
+        .collect()
 }
 
 /// A number in [0, 1) for spreading repeats.
@@ -25,7 +27,8 @@ fn jitter() -> f64 {
 /// # Errors
 /// The last try's status.
 pub(crate) async fn repeat<T>(call: impl AsyncFn() -> Result<T, Status>) -> Result<T, Status> {
-    let mut waits = retry::backoff(retry::FIRST_BACKOFF, Duration::from_secs(4), jitter).take(TRIES - 1);
+    let mut waits =
+        retry::backoff(retry::FIRST_BACKOFF, Duration::from_secs(4), jitter).take(TRIES - 1);
     loop {
         match call().await {
             Ok(answer) => return Ok(answer),
@@ -51,7 +54,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_refusal_is_not_repeated_an_outage_is() {
-        for (code, tries) in [(tonic::Code::InvalidArgument, 1), (tonic::Code::Unavailable, TRIES)] {
+        for (code, tries) in [
+            (tonic::Code::InvalidArgument, 1),
+            (tonic::Code::Unavailable, TRIES),
+        ] {
             let made = std::cell::Cell::new(0);
             let answer = repeat(async || {
                 made.set(made.get() + 1);

@@ -24,7 +24,10 @@ impl Signals {
     pub(crate) fn listen() -> anyhow::Result<Self> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        let signals = Self { first: CancellationToken::new(), received: Arc::default() };
+        let signals = Self {
+            first: CancellationToken::new(),
+            received: Arc::default(),
+        };
         let heard = signals.clone();
         tokio::spawn(async move {
             loop {
@@ -37,7 +40,9 @@ impl Signals {
                     std::process::exit(128 + i32::from(number));
                 }
                 heard.received.store(number, Ordering::Relaxed);
-                output::note("stopping: checkpointing and handing back (a second signal ends at once)");
+                output::note(
+                    "stopping: checkpointing and handing back (a second signal ends at once)",
+                );
                 heard.first.cancel();
             }
         });

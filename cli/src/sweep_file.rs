@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use descent_spec::data::KnownData;
-use descent_spec::sweep::{Grid, Sweep};
+use descent_spec::grid::Grid;
+use descent_spec::sweep::Sweep;
 
 use crate::exit::Failed;
 use crate::mistakes;
@@ -13,7 +14,12 @@ use crate::mistakes;
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct DataArgs {
     /// Folder of data sets, besides the built-in ones; several may be given.
-    #[arg(long = "data-dir", env = "DESCENT_DATA_DIR", value_name = "DIR", value_delimiter = ':')]
+    #[arg(
+        long = "data-dir",
+        env = "DESCENT_DATA_DIR",
+        value_name = "DIR",
+        value_delimiter = ':'
+    )]
     pub(crate) folders: Vec<PathBuf>,
     /// What a data set is that is not on this machine, as `descent data list` prints it where it is: NAME=HASH:INPUTS:OUTPUTS:TRAIN:TEST.
     #[arg(long = "known-data", value_name = "NAME=…", value_parser = known)]
@@ -44,14 +50,23 @@ impl SweepFile {
         let source = std::fs::read_to_string(path).map_err(|error| {
             Failed::usage(format!("read the sweep file {}: {error}", path.display()))
         })?;
-        let sweep = Sweep::parse(&source).map_err(|found| mistakes::failed(path, &source, &found))?;
+        let sweep =
+            Sweep::parse(&source).map_err(|found| mistakes::failed(path, &source, &found))?;
         let data = sweep
-            .datasets()
+            .data_sets()
             .into_iter()
-            .map(|name| Ok((name.clone(), data.describe(&name)?)))
+            .map(|name| Ok((name.to_owned(), data.describe(name)?)))
             .collect::<anyhow::Result<BTreeMap<_, _>>>()?;
-        let grid = sweep.grid(&data).map_err(|found| mistakes::failed(path, &source, &found))?;
-        Ok(Self { path: path.to_owned(), source, sweep, data, grid })
+        let grid = sweep
+            .grid(&data)
+            .map_err(|found| mistakes::failed(path, &source, &found))?;
+        Ok(Self {
+            path: path.to_owned(),
+            source,
+            sweep,
+            data,
+            grid,
+        })
     }
 }
 
@@ -67,7 +82,9 @@ impl DataArgs {
     /// Looks at a data set.
     #[cfg(feature = "worker")]
     fn look(&self, name: &str) -> anyhow::Result<KnownData> {
-        self.store().describe(name).map_err(|error| Failed::usage(error.to_string()))
+        self.store()
+            .describe(name)
+            .map_err(|error| Failed::usage(error.to_string()))
     }
 
     /// A build without training has no readers of data.
@@ -114,7 +131,10 @@ mod tests {
     fn data_that_is_elsewhere_can_be_told() {
         let text = format!("mnist={}:784:10:60000:10000", "ab".repeat(32));
         let (name, data) = known(&text).unwrap();
-        assert_eq!((name.as_str(), data.inputs, data.test_samples), ("mnist", 784, 10_000));
+        assert_eq!(
+            (name.as_str(), data.inputs, data.test_samples),
+            ("mnist", 784, 10_000)
+        );
         assert!(known("mnist=12:784").is_err());
         assert!(known("mnist").is_err());
     }

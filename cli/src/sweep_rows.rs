@@ -11,7 +11,12 @@ use crate::output::{Cell, Form, Rows};
 /// Trials of a sweep in one state.
 pub(crate) fn count(sweep: &v1::Sweep, state: TrialState) -> u64 {
     let wanted = v1::TrialState::from(state) as i32;
-    sweep.counts.iter().filter(|count| count.state == wanted).map(|count| count.trials).sum()
+    sweep
+        .counts
+        .iter()
+        .filter(|count| count.state == wanted)
+        .map(|count| count.trials)
+        .sum()
 }
 
 /// Trials of a sweep in any state.
@@ -35,7 +40,10 @@ pub(crate) fn state(sweep: &v1::Sweep) -> Option<SweepState> {
 
 /// Whether nothing more will happen by itself.
 pub(crate) fn is_over(sweep: &v1::Sweep) -> bool {
-    matches!(state(sweep), Some(SweepState::Finished | SweepState::Cancelled))
+    matches!(
+        state(sweep),
+        Some(SweepState::Finished | SweepState::Cancelled)
+    )
 }
 
 /// One row a sweep.

@@ -16,5 +16,6 @@ pub mod store;
 
 pub use config::Config;
 pub use rpc::auth::{Refusal, may_listen};
+pub use rpc::sweep_message;
 pub use serve::{ServeError, serve, serve_on};
 pub use store::{Store, open_store};

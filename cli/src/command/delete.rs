@@ -26,7 +26,10 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         )));
     }
     let reached = reach::coordinator(global).await?;
-    let request = DeleteRequest { request_id: request::id(), sweep: args.sweep.clone() };
+    let request = DeleteRequest {
+        request_id: request::id(),
+        sweep: args.sweep.clone(),
+    };
     let answer = request::repeat(async || reached.sweeps().delete(request.clone()).await).await;
     reached.close().await;
     answer.map_err(|status| reach::explain(&status, global))?;

@@ -11,7 +11,9 @@ use crate::{output, reach, request};
 
 /// Why a trial is where it is, and every attempt at it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  descent explain 17          a row number, as in the view `trials`\n  descent explain 3fa9c1      an identity, or a unique beginning of it")]
+#[command(
+    after_help = "Examples:\n  descent explain 17          a row number, as in the view `trials`\n  descent explain 3fa9c1      an identity, or a unique beginning of it"
+)]
 pub(crate) struct Args {
     /// Row number, identity, or a unique beginning of an identity.
     trial: String,
@@ -23,7 +25,9 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let request = ExplainRequest { trial: args.trial };
     let answer = request::repeat(async || reached.sweeps().explain(request.clone()).await).await;
     reached.close().await;
-    let trial = answer.map_err(|status| reach::explain(&status, global))?.into_inner();
+    let trial = answer
+        .map_err(|status| reach::explain(&status, global))?
+        .into_inner();
     if global.format == Format::Table {
         output::print_text(&headline(&trial)?)?;
     }
@@ -61,7 +65,9 @@ fn attempts(trial: &ExplainResponse) -> Rows {
             Cell::Text(attempt.outcome.clone()),
             Cell::Text(attempt.worker.clone()),
             Cell::Int(attempt.started_at_ms),
-            attempt.ended_at_ms.map_or(Cell::Null, |ended| Cell::Int(ended - attempt.started_at_ms)),
+            attempt
+                .ended_at_ms
+                .map_or(Cell::Null, |ended| Cell::Int(ended - attempt.started_at_ms)),
             attempt.message.clone().map_or(Cell::Null, Cell::Text),
         ]);
     }

@@ -20,6 +20,7 @@ pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod sql;
 pub(crate) mod status;
+mod steer;
 pub(crate) mod submit;
 pub(crate) mod verify;
 pub(crate) mod watch;

@@ -17,7 +17,10 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     steer::run(global, async |mut sweeps, request_id| {
-        let request = PauseRequest { request_id, sweep: args.sweep.clone() };
+        let request = PauseRequest {
+            request_id,
+            sweep: args.sweep.clone(),
+        };
         Ok(sweeps.pause(request).await?.into_inner().sweep)
     })
     .await

@@ -31,12 +31,23 @@ struct Which {
 
 /// Runs the command.
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
-    let which = if args.which.failed { RerunWhich::Failed } else { RerunWhich::Missing };
+    let which = if args.which.failed {
+        RerunWhich::Failed
+    } else {
+        RerunWhich::Missing
+    };
     let reached = reach::coordinator(global).await?;
-    let request = RerunRequest { request_id: request::id(), sweep: args.sweep.clone(), which: which.into() };
+    let request = RerunRequest {
+        request_id: request::id(),
+        sweep: args.sweep.clone(),
+        which: which.into(),
+    };
     let answer = request::repeat(async || reached.sweeps().rerun(request.clone()).await).await;
     reached.close().await;
-    let trials = answer.map_err(|status| reach::explain(&status, global))?.into_inner().trials;
+    let trials = answer
+        .map_err(|status| reach::explain(&status, global))?
+        .into_inner()
+        .trials;
     let mut rows = Rows::new([("sweep", Form::Text), ("trials", Form::Count)]);
     rows.push([Cell::Text(args.sweep), Cell::Int(i64::try_from(trials)?)]);
     output::print(&rows, global.format)?;

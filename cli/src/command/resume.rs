@@ -17,7 +17,10 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     steer::run(global, async |mut sweeps, request_id| {
-        let request = ResumeRequest { request_id, sweep: args.sweep.clone() };
+        let request = ResumeRequest {
+            request_id,
+            sweep: args.sweep.clone(),
+        };
         Ok(sweeps.resume(request).await?.into_inner().sweep)
     })
     .await

@@ -4,13 +4,15 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use descent_proto::v1::{GetRequest, Sweep};
+use descent_spec::state::TrialState;
+use descent_worker::activity::SlotActivity;
 use tokio_util::sync::CancellationToken;
 
 use crate::command::{plot, submit, watch};
 use crate::embedded::Embedded;
 use crate::eta::{self, Eta};
 use crate::exit::Exit;
-use crate::global::Global;
+use crate::global::{self, Global};
 use crate::local_worker::{LocalWorker, TrainArgs};
 use crate::progress::{Progress, Style};
 use crate::signals::Signals;
@@ -23,7 +25,9 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Trains a sweep here: embedded coordinator and workers in one process. Interrupt it as you like; running the same line again
 /// goes on where it was and ends with the same bits.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  descent run sweeps/smoke.toml\n  descent run sweeps/double-descent.toml --db sqlite:results.db --workers 8")]
+#[command(
+    after_help = "Examples:\n  descent run sweeps/smoke.toml\n  descent run sweeps/double-descent.toml --db sqlite:results.db --workers 8"
+)]
 pub(crate) struct Args {
     /// The sweep file.
     spec: PathBuf,
@@ -66,7 +70,9 @@ async fn train(
     global: &Global,
 ) -> anyhow::Result<Option<(Sweep, Option<Duration>)>> {
     let reached = reach::Reached::from(embedded);
-    let name = submit::send(&reached, file, global, false, args.yes).await?.name;
+    let name = submit::send(&reached, file, global, false, args.yes)
+        .await?
+        .name;
     let sweep = look(embedded, &name, global).await?;
     if sweep_rows::is_over(&sweep) {
         return Ok(Some((sweep, None)));
@@ -100,10 +106,13 @@ async fn follow(
             () = tokio::time::sleep(LOOK) => {}
         }
         let sweep = look(embedded, &begun.name, global).await?;
-        let done = sweep.cost_done + worker.under_way();
+        let done = sweep.cost_done + under_way(&sweep, &worker.activity.borrow());
         let eta = eta.get_or_insert_with(|| Eta::new(sweep.cost_done, sweep.cost_total));
         let share = eta.share(done);
-        progress.show(share, &sweep_rows::line(&sweep, share, eta.rest(done, since.elapsed())));
+        progress.show(
+            share,
+            &sweep_rows::line(&sweep, share, eta.rest(done, since.elapsed())),
+        );
         if sweep_rows::is_over(&sweep) {
             progress.end(&sweep_rows::line(&sweep, sweep_rows::share(&sweep), None));
             return Ok(Some(sweep));
@@ -115,29 +124,62 @@ async fn follow(
     }
 }
 
+/// Work behind the trials in training: their epochs, at the mean cost of a trial that is not finished.
+fn under_way(sweep: &Sweep, slots: &[SlotActivity]) -> f64 {
+    let over: u64 = TrialState::ALL
+        .iter()
+        .filter(|state| state.is_terminal())
+        .map(|&state| sweep_rows::count(sweep, state))
+        .sum();
+    let open = sweep.points.saturating_sub(over).max(1);
+    let trials: f64 = slots
+        .iter()
+        .filter(|slot| slot.epochs > 0)
+        .map(|slot| slot.widths.len() as f64 * f64::from(slot.epoch) / f64::from(slot.epochs))
+        .sum();
+    (sweep.cost_total - sweep.cost_done).max(0.0) * (trials / open as f64).min(1.0)
+}
+
 /// The sweep as it is now.
 async fn look(embedded: &Embedded, name: &str, global: &Global) -> anyhow::Result<Sweep> {
-    let request = GetRequest { sweep: name.to_owned() };
+    let request = GetRequest {
+        sweep: name.to_owned(),
+    };
     let answer = embedded.connection.sweeps().get(request).await;
-    let sweep = answer.map_err(|status| reach::explain(&status, global))?.into_inner().sweep;
+    let sweep = answer
+        .map_err(|status| reach::explain(&status, global))?
+        .into_inner()
+        .sweep;
     sweep.ok_or_else(|| anyhow::anyhow!("the coordinator answered without a sweep"))
 }
 
 /// The table, the path of the database, the figure and its numbers.
-async fn finish(args: &Args, sweep: &Sweep, trained: Option<Duration>, global: &Global) -> anyhow::Result<Exit> {
+async fn finish(
+    args: &Args,
+    sweep: &Sweep,
+    trained: Option<Duration>,
+    global: &Global,
+) -> anyhow::Result<Exit> {
     match trained {
-        None => output::note(&format!("{}: nothing to do, all {} trials are finished", sweep.name, sweep_rows::trials(sweep))),
+        None => output::note(&format!(
+            "{}: nothing to do, all {} trials are finished",
+            sweep.name,
+            sweep_rows::trials(sweep)
+        )),
         Some(took) => output::note(&format!("{}: trained in {}", sweep.name, eta::human(took))),
     }
     plot::summary(&sweep.name, global).await?;
-    output::note(&format!("database  {}", descent_coordinator::redact(&global.db)));
+    output::note(&format!("database  {}", global::shown(&global.db)));
     if !args.no_figure && trained.is_some() {
         for path in plot::figures(&sweep.name, &args.figures, global).await? {
             output::note(&format!("figure    {}", path.display()));
         }
     }
     if let Some(first) = &sweep.first_failure {
-        output::note(&format!("first failure: {first}; `descent rerun {} --failed` tries again", sweep.name));
+        output::note(&format!(
+            "first failure: {first}; `descent rerun {} --failed` tries again",
+            sweep.name
+        ));
     }
     Ok(watch::ended(sweep))
 }

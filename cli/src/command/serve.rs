@@ -9,16 +9,23 @@ use descent_coordinator::config::{Config, Tls};
 use tokio::net::TcpListener;
 
 use crate::exit::{Exit, Failed};
-use crate::global::Global;
+use crate::global::{self, Global};
 use crate::signals::Signals;
 use crate::{VERSION, embedded, output};
 
 /// Serves the queue to workers and commands, until it is told to stop. kill -9 loses nothing that was acknowledged.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  descent serve                                          SQLite, this machine only\n  DESCENT_TOKEN=… descent serve --listen 0.0.0.0:4780 --db postgres://descent@db/descent")]
+#[command(
+    after_help = "Examples:\n  descent serve                                          SQLite, this machine only\n  DESCENT_TOKEN=… descent serve --listen 0.0.0.0:4780 --db postgres://descent@db/descent"
+)]
 pub(crate) struct Args {
     /// Address to listen on. Beyond this machine a token is needed.
-    #[arg(long, env = "DESCENT_LISTEN", default_value = "127.0.0.1:4780", value_name = "HOST:PORT")]
+    #[arg(
+        long,
+        env = "DESCENT_LISTEN",
+        default_value = "127.0.0.1:4780",
+        value_name = "HOST:PORT"
+    )]
     listen: SocketAddr,
     /// Folder of checkpoints and weights [default: beside the SQLite file, or ./descent.artifacts].
     #[arg(long, env = "DESCENT_ARTIFACTS", value_name = "DIR")]
@@ -27,10 +34,20 @@ pub(crate) struct Args {
     #[arg(long, env = "DESCENT_INSECURE")]
     insecure: bool,
     /// Certificate chain, PEM; with --tls-key.
-    #[arg(long, env = "DESCENT_TLS_CERT", requires = "tls_key", value_name = "FILE")]
+    #[arg(
+        long,
+        env = "DESCENT_TLS_CERT",
+        requires = "tls_key",
+        value_name = "FILE"
+    )]
     tls_cert: Option<PathBuf>,
     /// Private key, PEM; with --tls-cert.
-    #[arg(long, env = "DESCENT_TLS_KEY", requires = "tls_cert", value_name = "FILE")]
+    #[arg(
+        long,
+        env = "DESCENT_TLS_KEY",
+        requires = "tls_cert",
+        value_name = "FILE"
+    )]
     tls_key: Option<PathBuf>,
 }
 
@@ -47,16 +64,31 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     config.insecure = args.insecure;
     VERSION.clone_into(&mut config.version);
     if let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) {
-        config.tls = Some(Tls { certificate: read(certificate)?, key: read(key)? });
+        config.tls = Some(Tls {
+            certificate: read(certificate)?,
+            key: read(key)?,
+        });
     }
     let listener = TcpListener::bind(args.listen).await.map_err(|error| {
-        Failed::unreachable(format!("listen on {}: {error}; choose another address with --listen", args.listen))
+        Failed::unreachable(format!(
+            "listen on {}: {error}; choose another address with --listen",
+            args.listen
+        ))
     })?;
     let store = embedded::open(&global.db).await?;
-    output::note(&format!("serving {} on {}", descent_coordinator::redact(&global.db), listener.local_addr()?));
-    let served =
-        descent_coordinator::serve(config, Arc::clone(&store), listener, Arc::new(SystemClock), signals.first()).await;
-    store.close().await;
+    output::note(&format!(
+        "serving {} on {}",
+        global::shown(&global.db),
+        listener.local_addr()?
+    ));
+    let served = descent_coordinator::serve(
+        config,
+        store,
+        listener,
+        Arc::new(SystemClock),
+        signals.first(),
+    )
+    .await;
     served.map_err(|error| Failed::unreachable(error.to_string()))?;
     // Serving until told to stop is what it was started for: an orderly end is a success.
     Ok(Exit::Success)
@@ -64,5 +96,6 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
 
 /// Reads a PEM file.
 fn read(path: &std::path::Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).map_err(|error| Failed::usage(format!("read {}: {error}", path.display())))
+    std::fs::read_to_string(path)
+        .map_err(|error| Failed::usage(format!("read {}: {error}", path.display())))
 }

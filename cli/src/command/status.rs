@@ -4,7 +4,7 @@ use descent_coordinator::reader::Reader;
 use descent_proto::v1::{GetRequest, ListRequest, Sweep};
 
 use crate::exit::{Exit, Failed};
-use crate::global::Global;
+use crate::global::{self, Global};
 use crate::{output, reach, request, sweep_rows};
 
 /// Sweeps in one page of the list.
@@ -12,7 +12,9 @@ const PAGE: u32 = 500;
 
 /// Counts per state, progress and the first failure of one sweep or of all. Counts are kept, not counted: this is quick at any size.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  descent status\n  descent status double-descent --format json")]
+#[command(
+    after_help = "Examples:\n  descent status\n  descent status double-descent --format json"
+)]
 pub(crate) struct Args {
     /// Name of the sweep; all of them without it.
     sweep: Option<String>,
@@ -26,21 +28,38 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         from_coordinator(args.sweep.as_deref(), global).await?
     };
     output::print(&sweep_rows::rows(&sweeps), global.format)?;
-    let incomplete = sweeps.iter().any(|sweep| sweep_rows::is_over(sweep) && sweep_rows::without_result(sweep) > 0);
-    Ok(if incomplete { Exit::Incomplete } else { Exit::Success })
+    let incomplete = sweeps
+        .iter()
+        .any(|sweep| sweep_rows::is_over(sweep) && sweep_rows::without_result(sweep) > 0);
+    Ok(if incomplete {
+        Exit::Incomplete
+    } else {
+        Exit::Success
+    })
 }
 
 /// Reads the database, whoever else has it open.
 async fn from_database(name: Option<&str>, global: &Global) -> anyhow::Result<Vec<Sweep>> {
-    let reader = Reader::open(&global.db).await.map_err(|error| Failed::unreachable(error.to_string()))?;
+    let reader = Reader::open(&global.db)
+        .await
+        .map_err(|error| Failed::unreachable(error.to_string()))?;
     let rows = match name {
         Some(name) => {
-            let row = reader.sweep(name).await.map_err(|error| Failed::unreachable(error.to_string()))?;
+            let row = reader
+                .sweep(name)
+                .await
+                .map_err(|error| Failed::unreachable(error.to_string()))?;
             vec![row.ok_or_else(|| no_such(name, global))?]
         }
-        None => reader.sweeps().await.map_err(|error| Failed::unreachable(error.to_string()))?,
+        None => reader
+            .sweeps()
+            .await
+            .map_err(|error| Failed::unreachable(error.to_string()))?,
     };
-    Ok(rows.iter().map(Sweep::from).collect())
+    Ok(rows
+        .iter()
+        .map(descent_coordinator::sweep_message)
+        .collect())
 }
 
 /// Asks the given coordinator.
@@ -48,13 +67,23 @@ async fn from_coordinator(name: Option<&str>, global: &Global) -> anyhow::Result
     let connection = reach::connect(&global.coordinator, global)?;
     let refused = |status| reach::explain(&status, global);
     if let Some(name) = name {
-        let request = GetRequest { sweep: name.to_owned() };
+        let request = GetRequest {
+            sweep: name.to_owned(),
+        };
         let answer = request::repeat(async || connection.sweeps().get(request.clone()).await).await;
-        return Ok(answer.map_err(refused)?.into_inner().sweep.into_iter().collect());
+        return Ok(answer
+            .map_err(refused)?
+            .into_inner()
+            .sweep
+            .into_iter()
+            .collect());
     }
     let mut sweeps: Vec<Sweep> = Vec::new();
     loop {
-        let request = ListRequest { after: sweeps.last().map_or(0, |sweep| sweep.id), limit: PAGE };
+        let request = ListRequest {
+            after: sweeps.last().map_or(0, |sweep| sweep.id),
+            limit: PAGE,
+        };
         let answer = request::repeat(async || connection.sweeps().list(request).await).await;
         let page = answer.map_err(refused)?.into_inner().sweeps;
         if page.is_empty() {
@@ -68,6 +97,6 @@ async fn from_coordinator(name: Option<&str>, global: &Global) -> anyhow::Result
 pub(crate) fn no_such(name: &str, global: &Global) -> anyhow::Error {
     Failed::usage(format!(
         "there is no sweep `{name}` in {}: `descent status` lists them",
-        descent_coordinator::redact(&global.db)
+        global::shown(&global.db)
     ))
 }

@@ -13,7 +13,9 @@ use crate::{output, reach, request};
 
 /// Sends a sweep to the queue. The same name again is a set difference: points are added, kept, or (with --yes) removed.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  descent submit sweeps/double-descent.toml\n  descent submit edited.toml --dry-run        what would be added, kept and removed\n  descent --coordinator http://head:4780 submit sweeps/belkin.toml")]
+#[command(
+    after_help = "Examples:\n  descent submit sweeps/double-descent.toml\n  descent submit edited.toml --dry-run        what would be added, kept and removed\n  descent --coordinator http://head:4780 submit sweeps/belkin.toml"
+)]
 pub(crate) struct Args {
     /// The sweep file.
     spec: PathBuf,
@@ -41,7 +43,12 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         ("removed", Form::Count),
     ]);
     let int = |count: u64| Cell::Int(i64::try_from(count).unwrap_or(i64::MAX));
-    rows.push([Cell::Text(answer.name), int(answer.added), int(answer.kept), int(answer.removed)]);
+    rows.push([
+        Cell::Text(answer.name),
+        int(answer.added),
+        int(answer.kept),
+        int(answer.removed),
+    ]);
     output::print(&rows, global.format)?;
     Ok(Exit::Success)
 }
@@ -61,7 +68,11 @@ pub(crate) async fn send(
         request_id: request::id(),
         source: file.source.clone(),
         file: file.path.display().to_string(),
-        data: file.data.iter().map(|(name, known)| (name.clone(), (*known).into())).collect(),
+        data: file
+            .data
+            .iter()
+            .map(|(name, known)| (name.clone(), (*known).into()))
+            .collect(),
         dry_run,
         allow_removal: yes,
     };

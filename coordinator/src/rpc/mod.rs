@@ -13,4 +13,5 @@ mod work;
 
 pub(crate) use submit::Replies;
 pub(crate) use sweeps::SweepsService;
+pub use sweeps::wire as sweep_message;
 pub(crate) use work::WorkService;

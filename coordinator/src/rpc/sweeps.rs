@@ -210,7 +210,8 @@ pub(super) async fn find(service: &Arc<Service>, name: String) -> Result<SweepRo
 }
 
 /// A sweep as users see it.
-pub(super) fn wire(row: &SweepRow) -> v1::Sweep {
+#[must_use]
+pub fn wire(row: &SweepRow) -> v1::Sweep {
     let trials: u64 = row.counts.values().sum();
     let expanded = match row.state {
         SweepState::Running | SweepState::Finished => row.points,
