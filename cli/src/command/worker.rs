@@ -24,7 +24,7 @@ pub(crate) struct Args {
         default_value_t = 60,
         value_name = "SECONDS"
     )]
-    connect: u64,
+    connect_s: u64,
     /// Seconds that a stop may take before what is unfinished is left behind.
     #[arg(
         long,
@@ -32,7 +32,7 @@ pub(crate) struct Args {
         default_value_t = 25,
         value_name = "SECONDS"
     )]
-    drain: u64,
+    drain_s: u64,
 }
 
 /// Runs the command.
@@ -44,8 +44,8 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     };
     let signals = Signals::listen()?;
     let worker = LocalWorker::start(&args.train, connection, |config| {
-        config.connect_patience = (args.connect > 0).then(|| Duration::from_secs(args.connect));
-        config.drain_deadline = Duration::from_secs(args.drain);
+        config.connect_patience = (args.connect_s > 0).then(|| Duration::from_secs(args.connect_s));
+        config.drain_deadline = Duration::from_secs(args.drain_s);
     })?;
     let shutdown = worker.shutdown.clone();
     let first = signals.first();
