@@ -1,5 +1,7 @@
 //! A coordinator to talk to: the one given, the one that has the database open, or one started for the moment.
 
+use std::path::Path;
+
 use descent_proto::channel::{Connection, Credentials};
 use descent_proto::v1::sweeps_client::SweepsClient;
 use tonic::Status;
@@ -64,7 +66,8 @@ pub(crate) async fn coordinator(global: &Global) -> anyhow::Result<Reached> {
 pub(crate) fn given_or_running(global: &Global) -> anyhow::Result<Option<Connection>> {
     let mut urls = global.coordinator.clone();
     if urls.is_empty()
-        && let Some(holder) = descent_coordinator::store::holder(&global.db)
+        && let Some(file) = global.db.strip_prefix("sqlite:")
+        && let Some(holder) = descent_coordinator::store::holder(Path::new(file.trim_start_matches("//")))
         && let Some(address) = holder.address
     {
         urls.push(address);

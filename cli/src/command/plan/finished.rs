@@ -25,13 +25,7 @@ impl Results {
     /// Finds who to ask.
     pub(super) async fn open(global: &Global) -> anyhow::Result<Self> {
         if !global.coordinator.is_empty() {
-            let credentials = Credentials {
-                token: global.token.clone(),
-                authority: None,
-            };
-            return Connection::new(&global.coordinator, &credentials)
-                .map(Self::Coordinator)
-                .map_err(|error| Failed::usage(error.to_string()));
+            return reach::connect(&global.coordinator, global).map(Self::Coordinator);
         }
         if !database_exists(&global.db) {
             return Ok(Self::None);
