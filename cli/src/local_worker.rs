@@ -56,8 +56,10 @@ impl LocalWorker {
             .device
             .parse()
             .map_err(|error| Failed::usage(format!("--device: {error}")))?;
-        let trainer = LocalTrainer::new(args.data.store(), device)
+        device
+            .check()
             .map_err(|error| Failed::usage(format!("--device {}: {error}", args.device)))?;
+        let trainer = LocalTrainer::new(Arc::new(args.data.store()), device);
         let mut settings = Config::new(name(), VERSION.to_owned());
         let cores = std::thread::available_parallelism()
             .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));

@@ -67,7 +67,8 @@ pub(crate) fn given_or_running(global: &Global) -> anyhow::Result<Option<Connect
     let mut urls = global.coordinator.clone();
     if urls.is_empty()
         && let Some(file) = global.db.strip_prefix("sqlite:")
-        && let Some(holder) = descent_coordinator::store::holder(Path::new(file.trim_start_matches("//")))
+        && let Some(holder) =
+            descent_coordinator::store::holder(Path::new(file.trim_start_matches("//")))
         && let Some(address) = holder.address
     {
         urls.push(address);

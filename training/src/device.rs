@@ -19,7 +19,45 @@ pub enum Device {
 #[error("`{0}` is no device: use `cpu`, `auto` or `cuda:0`")]
 pub struct InvalidDevice(pub String);
 
+/// Why a device cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnusableDevice {
+    /// The binary was built without it.
+    #[error("{device} needs a binary built with `--features cuda`; this one trains on `cpu`")]
+    NotBuilt {
+        /// The device.
+        device: Device,
+    },
+    /// The driver refuses it.
+    #[error("{device} does not answer: {reason}")]
+    Refused {
+        /// The device.
+        device: Device,
+        /// What the driver reported.
+        reason: String,
+    },
+}
+
 impl Device {
+    /// Whether this build and this machine can use it.
+    ///
+    /// # Errors
+    /// Says what is missing and the way out.
+    pub fn check(self) -> Result<(), UnusableDevice> {
+        let Self::Cuda(number) = self else {
+            return Ok(());
+        };
+        if !cfg!(feature = "cuda") {
+            return Err(UnusableDevice::NotBuilt { device: self });
+        }
+        candle_core::Device::new_cuda(number)
+            .map(drop)
+            .map_err(|error| UnusableDevice::Refused {
+                device: self,
+                reason: error.to_string(),
+            })
+    }
+
     /// The instruction set of its arithmetic, as recorded with every result. Exact resume holds within one.
     #[must_use]
     pub fn instruction_set(self) -> String {

@@ -17,7 +17,7 @@ use crate::local_worker::{LocalWorker, TrainArgs};
 use crate::progress::{Progress, Style};
 use crate::signals::Signals;
 use crate::sweep_file::SweepFile;
-use crate::{output, reach, sweep_rows};
+use crate::{figure, output, reach, results, sweep_rows};
 
 /// Time between two looks at the sweep: quick enough for a bar, and for a sweep of a second.
 const LOOK: Duration = Duration::from_millis(100);
@@ -168,10 +168,18 @@ async fn finish(
         )),
         Some(took) => output::note(&format!("{}: trained in {}", sweep.name, eta::human(took))),
     }
-    plot::summary(&sweep.name, global).await?;
+    let results = results::of_sweep(global, &sweep.name).await?;
+    let spread = ["_sd", "_min", "_max"];
+    let numbers = figure::numbers(&results.curves).keeping(|column| {
+        !(spread.iter().any(|ending| column.ends_with(ending))
+            || ["samples", "outputs", "diverged_trials"].contains(&column))
+    });
+    output::print(&numbers, global.format)?;
     output::note(&format!("database  {}", global::shown(&global.db)));
     if !args.no_figure && trained.is_some() {
-        for path in plot::figures(&sweep.name, &args.figures, global).await? {
+        let files =
+            ["svg", "png"].map(|ending| args.figures.join(format!("{}.{ending}", sweep.name)));
+        for path in plot::write(global, &sweep.name, &files).await? {
             output::note(&format!("figure    {}", path.display()));
         }
     }

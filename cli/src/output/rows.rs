@@ -98,6 +98,24 @@ impl Rows {
         self.rows.push(cells.into());
     }
 
+    /// The columns whose names are wanted, in their order.
+    pub(crate) fn keeping(&self, wanted: impl Fn(&str) -> bool) -> Self {
+        let kept: Vec<usize> = (0..self.columns.len())
+            .filter(|&place| wanted(&self.columns[place].name))
+            .collect();
+        Self {
+            columns: kept
+                .iter()
+                .map(|&place| self.columns[place].clone())
+                .collect(),
+            rows: self
+                .rows
+                .iter()
+                .map(|row| kept.iter().map(|&place| row[place].clone()).collect())
+                .collect(),
+        }
+    }
+
     /// The place of a column.
     pub(crate) fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)

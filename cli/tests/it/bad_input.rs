@@ -20,40 +20,78 @@ fn refused(output: &Output, code: i32, words: &[&str]) {
 #[test]
 fn every_mistake_of_a_sweep_file_is_told_at_once() {
     let sandbox = Sandbox::new();
-    let bad = SMALL.replace("samples = 200", "sampels = 200").replace("batch = 23", "batch = \"many\"").replace("width = [1, 3, 8, 40]", "width = []");
+    let bad = SMALL
+        .replace("samples = 200", "sampels = 200")
+        .replace("batch = 23", "batch = \"many\"")
+        .replace("width = [1, 3, 8, 40]", "width = []");
     sandbox.file("bad.toml", &bad);
     for command in ["run bad.toml", "plan bad.toml", "submit bad.toml"] {
         let output = sandbox.run(command);
-        refused(&output, 2, &["bad.toml:6:", "sampels", "samples", "bad.toml:10:", "batch", "width"]);
+        refused(
+            &output,
+            2,
+            &[
+                "bad.toml:6:",
+                "sampels",
+                "samples",
+                "bad.toml:10:",
+                "batch",
+                "width",
+            ],
+        );
     }
-    assert!(!sandbox.path("descent.db").exists(), "a refused sweep leaves no database");
+    assert!(
+        !sandbox.path("descent.db").exists(),
+        "a refused sweep leaves no database"
+    );
 }
 
 #[test]
 fn a_typo_a_million_fold_is_refused_with_the_limit_to_raise() {
     let sandbox = Sandbox::new();
-    sandbox.file("big.toml", &SMALL.replace("seed = { count = 2 }", "seed = { count = 200000000 }"));
+    sandbox.file(
+        "big.toml",
+        &SMALL.replace("seed = { count = 2 }", "seed = { count = 200000000 }"),
+    );
     refused(&sandbox.run("submit big.toml"), 2, &["max_points"]);
 }
 
 #[test]
 fn a_missing_sweep_file_is_named() {
-    refused(&Sandbox::new().run("run nowhere.toml"), 2, &["nowhere.toml"]);
+    refused(
+        &Sandbox::new().run("run nowhere.toml"),
+        2,
+        &["nowhere.toml"],
+    );
 }
 
 #[test]
 fn missing_data_says_how_to_get_it() {
     let sandbox = Sandbox::new();
     sandbox.file("sweep.toml", &SMALL.replace("mnist-4k", "fashion-mnist"));
-    let output = sandbox.descent(["run", "sweep.toml"]).env("HOME", sandbox.path("home")).env_remove("XDG_CACHE_HOME").output().unwrap();
-    refused(&output, 2, &["fashion-mnist", "descent data fetch fashion-mnist"]);
+    let output = sandbox
+        .descent(["run", "sweep.toml"])
+        .env("HOME", sandbox.path("home"))
+        .env_remove("XDG_CACHE_HOME")
+        .output()
+        .unwrap();
+    refused(
+        &output,
+        2,
+        &["fashion-mnist", "descent data fetch fashion-mnist"],
+    );
 }
 
 #[test]
 fn corrupt_data_names_the_file() {
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.path("broken")).unwrap();
-    for file in ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"] {
+    for file in [
+        "train-images-idx3-ubyte",
+        "train-labels-idx1-ubyte",
+        "t10k-images-idx3-ubyte",
+        "t10k-labels-idx1-ubyte",
+    ] {
         sandbox.file(&format!("broken/{file}"), "not an image");
     }
     sandbox.file("sweep.toml", &SMALL.replace("mnist-4k", "./broken"));
@@ -66,7 +104,11 @@ fn a_file_that_is_no_database_stays_as_it_is() {
     sandbox.file("sweep.toml", SMALL);
     let text = "a thesis, not a database\n".repeat(100);
     let path = sandbox.file("thesis.txt", &text);
-    refused(&sandbox.run("--db sqlite:thesis.txt run sweep.toml"), 3, &["thesis.txt"]);
+    refused(
+        &sandbox.run("--db sqlite:thesis.txt run sweep.toml"),
+        3,
+        &["thesis.txt"],
+    );
     assert_eq!(std::fs::read_to_string(path).unwrap(), text);
 }
 
@@ -75,7 +117,11 @@ fn a_read_only_folder_is_told() {
     let sandbox = Sandbox::new();
     sandbox.file("sweep.toml", SMALL);
     std::fs::create_dir(sandbox.path("locked")).unwrap();
-    std::fs::set_permissions(sandbox.path("locked"), std::fs::Permissions::from_mode(0o555)).unwrap();
+    std::fs::set_permissions(
+        sandbox.path("locked"),
+        std::fs::Permissions::from_mode(0o555),
+    )
+    .unwrap();
     let output = sandbox.run("--db sqlite:locked/descent.db run sweep.toml");
     if std::fs::write(sandbox.path("locked/probe"), "").is_ok() {
         return; // This user may write anywhere (root): there is nothing to refuse.
@@ -89,17 +135,38 @@ fn a_second_coordinator_on_one_file_names_the_first() {
     sandbox.file("sweep.toml", SMALL);
     let mut first = Process::start(sandbox.descent(["serve", "--listen", "127.0.0.1:0"]));
     first.until(" on 127.0.0.1:");
-    refused(&sandbox.run("serve --listen 127.0.0.1:0"), 3, &["descent.db", "127.0.0.1:"]);
-    refused(&sandbox.run("run sweep.toml"), 3, &["descent.db", "127.0.0.1:"]);
+    refused(
+        &sandbox.run("serve --listen 127.0.0.1:0"),
+        3,
+        &["descent.db", "127.0.0.1:"],
+    );
+    refused(
+        &sandbox.run("run sweep.toml"),
+        3,
+        &["descent.db", "127.0.0.1:"],
+    );
 }
 
 #[test]
 fn a_coordinator_out_of_reach_is_told() {
     let sandbox = Sandbox::new();
     // A port that was just free: nobody answers there.
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    refused(&sandbox.run(&format!("--coordinator http://{address} status")), 3, &["coordinator"]);
-    refused(&sandbox.run(&format!("--coordinator http://{address} worker --connect-s 1")), 3, &["out of reach"]);
+    let address = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    refused(
+        &sandbox.run(&format!("--coordinator http://{address} status")),
+        3,
+        &["coordinator"],
+    );
+    refused(
+        &sandbox.run(&format!(
+            "--coordinator http://{address} worker --connect-s 1"
+        )),
+        3,
+        &["out of reach"],
+    );
 }
 
 #[test]
@@ -107,13 +174,24 @@ fn a_port_in_use_is_told() {
     let sandbox = Sandbox::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    refused(&sandbox.run(&format!("serve --listen {address}")), 3, &[&address.to_string(), "--listen"]);
-    assert!(!sandbox.path("descent.db").exists(), "a coordinator that cannot listen makes no database");
+    refused(
+        &sandbox.run(&format!("serve --listen {address}")),
+        3,
+        &[&address.to_string(), "--listen"],
+    );
+    assert!(
+        !sandbox.path("descent.db").exists(),
+        "a coordinator that cannot listen makes no database"
+    );
 }
 
 #[test]
 fn beyond_this_machine_a_token_is_needed() {
-    refused(&Sandbox::new().run("serve --listen 0.0.0.0:0"), 2, &["DESCENT_TOKEN", "--insecure"]);
+    refused(
+        &Sandbox::new().run("serve --listen 0.0.0.0:0"),
+        2,
+        &["DESCENT_TOKEN", "--insecure"],
+    );
 }
 
 #[test]
@@ -124,17 +202,37 @@ fn a_wrong_token_is_refused() {
     let mut coordinator = Process::start(command);
     let line = coordinator.until(" on 127.0.0.1:");
     let address = line.rsplit(' ').next().unwrap().trim().to_owned();
-    refused(&sandbox.run(&format!("--coordinator http://{address} status")), 2, &["token"]);
-    refused(&sandbox.run(&format!("--coordinator http://{address} --token wrong worker")), 2, &["token"]);
-    sandbox.ok(&format!("--coordinator http://{address} --token right status"));
+    refused(
+        &sandbox.run(&format!("--coordinator http://{address} status")),
+        2,
+        &["token"],
+    );
+    refused(
+        &sandbox.run(&format!(
+            "--coordinator http://{address} --token wrong worker"
+        )),
+        2,
+        &["token"],
+    );
+    sandbox.ok(&format!(
+        "--coordinator http://{address} --token right status"
+    ));
 }
 
 #[test]
 fn a_device_that_is_not_there_is_told() {
     let sandbox = Sandbox::new();
     sandbox.file("sweep.toml", SMALL);
-    refused(&sandbox.run("run sweep.toml --device cuda:9"), 2, &["cuda:9"]);
-    refused(&sandbox.run("run sweep.toml --device abacus"), 2, &["abacus", "cpu"]);
+    refused(
+        &sandbox.run("run sweep.toml --device cuda:9"),
+        2,
+        &["cuda:9"],
+    );
+    refused(
+        &sandbox.run("run sweep.toml --device abacus"),
+        2,
+        &["abacus", "cpu"],
+    );
 }
 
 #[test]
@@ -142,7 +240,10 @@ fn an_edit_that_removes_points_asks_first() {
     let sandbox = Sandbox::new();
     sandbox.file("sweep.toml", SMALL);
     sandbox.ok("submit sweep.toml");
-    sandbox.file("sweep.toml", &SMALL.replace("width = [1, 3, 8, 40]", "width = [1, 3, 9]"));
+    sandbox.file(
+        "sweep.toml",
+        &SMALL.replace("width = [1, 3, 8, 40]", "width = [1, 3, 9]"),
+    );
     refused(&sandbox.run("submit sweep.toml"), 2, &["--yes", "removed"]);
     let edited = sandbox.ok("--format csv submit sweep.toml --yes");
     assert!(edited.contains("small,4,8,8"), "{edited}");
@@ -155,10 +256,20 @@ fn sql_cannot_change_anything() {
     let sandbox = Sandbox::new();
     sandbox.file("sweep.toml", SMALL);
     sandbox.ok("submit sweep.toml");
-    for query in ["DELETE FROM trial", "DROP VIEW results", "UPDATE sweep SET name = 'x'", "SELECT 1; DELETE FROM trial", "PRAGMA query_only = 0", "ATTACH 'other.db' AS other"] {
+    for query in [
+        "DELETE FROM trial",
+        "DROP VIEW results",
+        "UPDATE sweep SET name = 'x'",
+        "SELECT 1; DELETE FROM trial",
+        "PRAGMA query_only = 0",
+        "ATTACH 'other.db' AS other",
+    ] {
         let output = sandbox.descent(["sql", query]).output().unwrap();
         assert!(!output.status.success(), "`{query}` was let through");
     }
-    let count = sandbox.descent(["--format", "csv", "sql", "SELECT count(*) AS n FROM trials"]).output().unwrap();
+    let count = sandbox
+        .descent(["--format", "csv", "sql", "SELECT count(*) AS n FROM trials"])
+        .output()
+        .unwrap();
     assert_eq!(String::from_utf8_lossy(&count.stdout), "n\n16\n");
 }

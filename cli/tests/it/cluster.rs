@@ -6,9 +6,15 @@ use crate::postgres;
 
 /// A coordinator on a port of the system's choosing, and its address.
 fn serve(sandbox: &Sandbox, db: &str, listen: &str) -> (Process, String) {
-    let mut coordinator = Process::start(sandbox.descent(["--db", db, "serve", "--listen", listen]));
+    let mut coordinator =
+        Process::start(sandbox.descent(["--db", db, "serve", "--listen", listen]));
     let line = coordinator.until(" on 127.0.0.1:");
-    let address = line.rsplit(' ').next().expect("the line ends with the address").trim().to_owned();
+    let address = line
+        .rsplit(' ')
+        .next()
+        .expect("the line ends with the address")
+        .trim()
+        .to_owned();
     (coordinator, address)
 }
 
@@ -36,12 +42,17 @@ fn check(spec: &str, name: &str, db: &str, seed: u64) {
     let mut workers = [worker(&sandbox, &address), worker(&sandbox, &address)];
     let mut kills = 0;
     for round in 0..400_u64 {
-        let status = sandbox.run(&format!("--coordinator http://{address} --format json status {name}"));
+        let status = sandbox.run(&format!(
+            "--coordinator http://{address} --format json status {name}"
+        ));
         let text = String::from_utf8_lossy(&status.stdout).into_owned();
         if text.contains("\"finished\"") {
             break;
         }
-        assert!(round < 399, "seed {seed}: not finished after {kills} kills: {text}");
+        assert!(
+            round < 399,
+            "seed {seed}: not finished after {kills} kills: {text}"
+        );
         let point = usize::try_from(20 + dice.below(40 + 20 * round)).expect("small");
         match dice.below(3) {
             0 => {
@@ -62,9 +73,20 @@ fn check(spec: &str, name: &str, db: &str, seed: u64) {
     assert!(kills >= 3, "only {kills} kills");
     drop(workers);
     drop(coordinator);
-    let verify = sandbox.descent(["--db", db, "verify"]).output().expect("start descent");
-    assert!(verify.status.success(), "{}", String::from_utf8_lossy(&verify.stdout));
-    assert_eq!(sandbox.numbers(db), calm(spec), "seed {seed} after {kills} kills");
+    let verify = sandbox
+        .descent(["--db", db, "verify"])
+        .output()
+        .expect("start descent");
+    assert!(
+        verify.status.success(),
+        "{}",
+        String::from_utf8_lossy(&verify.stdout)
+    );
+    assert_eq!(
+        sandbox.numbers(db),
+        calm(spec),
+        "seed {seed} after {kills} kills"
+    );
 }
 
 #[test]
@@ -74,12 +96,16 @@ fn killed_processes_on_sqlite_end_with_the_same_bits() {
 
 #[test]
 fn killed_processes_on_postgres_end_with_the_same_bits() {
-    let Some(database) = postgres::database("cluster_small") else { return };
+    let Some(database) = postgres::database("cluster_small") else {
+        return;
+    };
     check(SMALL, "small", &database, 4);
 }
 
 #[test]
 fn a_killed_chain_on_postgres_ends_with_the_same_bits() {
-    let Some(database) = postgres::database("cluster_chain") else { return };
+    let Some(database) = postgres::database("cluster_chain") else {
+        return;
+    };
     check(CHAIN, "chain", &database, 5);
 }

@@ -59,7 +59,9 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     /// An empty folder.
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+        Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+        }
     }
 
     /// A path in it.
@@ -75,9 +77,15 @@ impl Sandbox {
     }
 
     /// The binary, with nothing of the tester's environment that it would listen to.
-    pub(crate) fn descent<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+    pub(crate) fn descent<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_descent"));
-        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
             if name.starts_with("DESCENT_") || name == "RUST_LOG" {
@@ -89,13 +97,20 @@ impl Sandbox {
 
     /// Runs the binary to its end.
     pub(crate) fn run(&self, line: &str) -> Output {
-        self.descent(line.split_whitespace()).output().expect("start descent")
+        self.descent(line.split_whitespace())
+            .output()
+            .expect("start descent")
     }
 
     /// Runs the binary to its end, which must be a success, and gives its stdout.
     pub(crate) fn ok(&self, line: &str) -> String {
         let output = self.run(line);
-        assert!(output.status.success(), "descent {line}: {}\n{}", output.status, stderr(&output));
+        assert!(
+            output.status.success(),
+            "descent {line}: {}\n{}",
+            output.status,
+            stderr(&output)
+        );
         String::from_utf8(output.stdout).expect("stdout is text")
     }
 
@@ -104,7 +119,16 @@ impl Sandbox {
     pub(crate) fn numbers(&self, db: &str) -> String {
         let query = |sql: &str| {
             let output = self
-                .descent(["--db", db, "--format", "csv", "sql", "--max-rows", "1000000", sql])
+                .descent([
+                    "--db",
+                    db,
+                    "--format",
+                    "csv",
+                    "sql",
+                    "--max-rows",
+                    "1000000",
+                    sql,
+                ])
                 .output()
                 .expect("start descent");
             assert!(output.status.success(), "{}", stderr(&output));
@@ -129,14 +153,20 @@ impl Process {
     /// Starts it, its log lines readable one by one.
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command
-            .env("RUST_LOG", "descent=debug,descent_coordinator=debug,descent_worker=debug,sqlx=debug")
+            .env(
+                "RUST_LOG",
+                "descent=debug,descent_coordinator=debug,descent_worker=debug,sqlx=debug",
+            )
             .env("NO_COLOR", "1")
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .expect("start descent");
         let stderr = child.stderr.take().expect("stderr is piped");
-        Self { child, lines: BufReader::new(stderr).lines() }
+        Self {
+            child,
+            lines: BufReader::new(stderr).lines(),
+        }
     }
 
     /// Reads log lines until one holds `wanted`, and gives it.
@@ -153,7 +183,12 @@ impl Process {
     /// Reads up to `count` log lines. Answers whether the process is still writing: the clock of the fault tests, which strikes at
     /// every statement and every message rather than after some time.
     pub(crate) fn lines(&mut self, count: usize) -> bool {
-        self.lines.by_ref().take(count).filter(Result::is_ok).count() == count
+        self.lines
+            .by_ref()
+            .take(count)
+            .filter(Result::is_ok)
+            .count()
+            == count
     }
 
     /// kill -9.
@@ -165,7 +200,9 @@ impl Process {
 
     /// Sends a signal by its number.
     pub(crate) fn signal(&self, signal: i32) {
-        let status = Command::new("kill").args([format!("-{signal}"), self.child.id().to_string()]).status();
+        let status = Command::new("kill")
+            .args([format!("-{signal}"), self.child.id().to_string()])
+            .status();
         assert!(status.expect("start kill").success());
     }
 
@@ -179,7 +216,10 @@ impl Process {
             last.push_back(line);
         }
         let status = self.child.wait().expect("the child can be waited for");
-        (status.code(), last.into_iter().collect::<Vec<_>>().join("\n"))
+        (
+            status.code(),
+            last.into_iter().collect::<Vec<_>>().join("\n"),
+        )
     }
 }
 
@@ -205,5 +245,7 @@ impl Dice {
 
 /// The repository's root.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("cli lies in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("cli lies in the workspace")
 }

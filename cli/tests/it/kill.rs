@@ -24,9 +24,16 @@ fn check(spec: &str, seed: u64, least_kills: u32) {
         process.kill();
         kills += 1;
     }
-    assert!(kills >= least_kills, "only {kills} kills: the points are too far apart to mean something");
+    assert!(
+        kills >= least_kills,
+        "only {kills} kills: the points are too far apart to mean something"
+    );
     sandbox.ok("--db sqlite:wild.db verify");
-    assert_eq!(sandbox.numbers("sqlite:wild.db"), calm, "seed {seed} after {kills} kills");
+    assert_eq!(
+        sandbox.numbers("sqlite:wild.db"),
+        calm,
+        "seed {seed} after {kills} kills"
+    );
 }
 
 #[test]
@@ -53,7 +60,10 @@ fn an_interrupted_sweep_hands_back_and_resumes_with_the_same_bits() {
         assert_eq!(ended, Some(code), "{log}");
     }
     sandbox.ok("--db sqlite:wild.db run sweep.toml --workers 2 --progress none");
-    assert_eq!(sandbox.numbers("sqlite:wild.db"), sandbox.numbers("sqlite:calm.db"));
+    assert_eq!(
+        sandbox.numbers("sqlite:wild.db"),
+        sandbox.numbers("sqlite:calm.db")
+    );
 }
 
 #[test]
@@ -64,6 +74,10 @@ fn a_finished_sweep_has_nothing_to_do() {
     let before = sandbox.numbers("sqlite:descent.db");
     let again = sandbox.run("run sweep.toml --workers 2");
     assert!(again.status.success());
-    assert!(crate::harness::stderr(&again).contains("nothing to do"), "{}", crate::harness::stderr(&again));
+    assert!(
+        crate::harness::stderr(&again).contains("nothing to do"),
+        "{}",
+        crate::harness::stderr(&again)
+    );
     assert_eq!(sandbox.numbers("sqlite:descent.db"), before);
 }

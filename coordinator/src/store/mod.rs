@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use self::import::{Imported, ImportedResult};
+pub use self::sqlite::{Holder, holder};
 use async_trait::async_trait;
 use descent_spec::id::{
     AttemptNumber, ContentHash, Identity, PackKey, RequestId, SessionId, SweepId, Timestamp,
