@@ -2,13 +2,13 @@
 
 use descent_coordinator::reader::{self, ColumnKind, Reader};
 use descent_coordinator::store::StoreError;
-use descent_proto::channel::{Connection, Credentials};
 use descent_proto::v1::QueryRequest;
 
 use crate::exit::Failed;
 use crate::figure::{Comparable, Curve, Measured, Number, Size, curves};
 use crate::global::Global;
 use crate::output::{Cell, Column, Form, Rows};
+use crate::reach;
 
 /// Version of the views that exports name; raised when a column changes its meaning or goes.
 pub(crate) const VIEW_VERSION: u32 = 1;
@@ -89,21 +89,8 @@ fn refused(error: &StoreError) -> anyhow::Error {
 }
 
 async fn from_coordinator(global: &Global, sql: &str, max_rows: u32) -> anyhow::Result<Answer> {
-    let credentials = Credentials {
-        token: global.token.clone(),
-        authority: None,
-    };
-    let connection = Connection::new(&global.coordinator, &credentials);
-    let connection = connection.map_err(|error| Failed::usage(error.to_string()))?;
-    let refused = |status: tonic::Status| match status.code() {
-        tonic::Code::InvalidArgument
-        | tonic::Code::FailedPrecondition
-        | tonic::Code::Unauthenticated => Failed::usage(status.message()),
-        _ => Failed::unreachable(format!(
-            "no answer from the coordinator: {}",
-            status.message()
-        )),
-    };
+    let connection = reach::connect(&global.coordinator, global)?;
+    let refused = |status: tonic::Status| reach::explain(&status, global);
     let request = QueryRequest {
         sql: sql.to_owned(),
         max_rows,

@@ -47,7 +47,7 @@ impl Imported {
 /// Whether two results of one trial are the same measurement. How long it took, and the bits of weights that were
 /// not recorded on one side, do not matter; everything that was measured does, to the last bit.
 #[must_use]
-pub fn same(ours: &TrialResult, theirs: &TrialResult) -> bool {
+pub(super) fn same(ours: &TrialResult, theirs: &TrialResult) -> bool {
     let weights = match (ours.weights, theirs.weights) {
         (Some(ours), Some(theirs)) => ours == theirs,
         _ => true,

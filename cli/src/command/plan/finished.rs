@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use descent_coordinator::reader::Reader;
-use descent_proto::channel::{Connection, Credentials};
+use descent_proto::channel::Connection;
 use descent_proto::v1::QueryRequest;
 use descent_spec::id::Identity;
 
 use crate::exit::Failed;
 use crate::global::Global;
+use crate::reach;
 
 /// Who knows which trials have a result.
 pub(super) enum Results {

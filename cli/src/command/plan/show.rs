@@ -3,8 +3,8 @@
 use descent_spec::plan::Plan;
 use serde_json::json;
 
-use super::SweepFile;
 use crate::output::{self, Cell, Form, Rows};
+use crate::sweep_file::SweepFile;
 
 /// Most lines about single widths in the table for people.
 pub(super) const MAX_WIDTHS: usize = 40;
