@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use descent_coordinator::clock::SystemClock;
+use descent_coordinator::clock::{Clock as _, SystemClock};
 use descent_coordinator::config::Config;
 use descent_coordinator::store::{Store, StoreError, open_store};
 use descent_proto::channel::Connection;
@@ -16,6 +16,9 @@ use crate::VERSION;
 use crate::exit::{Exit, Failed};
 use crate::global::{self, Global};
 use crate::reach;
+
+/// Name of the worker beside an embedded coordinator. It lives and dies with the process that has the database open.
+pub(crate) const LOCAL_WORKER: &str = "local";
 
 /// A coordinator in this process.
 pub(crate) struct Embedded {
@@ -32,6 +35,13 @@ impl Embedded {
     /// When the database cannot be opened, or is open in another coordinator.
     pub(crate) async fn start(global: &Global) -> anyhow::Result<Self> {
         let store = open(&global.db).await?;
+        if global.db.starts_with("sqlite:") {
+            // Its lock says that no other process has the file open: whatever worker an earlier start of this had is dead.
+            store
+                .disown(LOCAL_WORKER, SystemClock.now())
+                .await
+                .map_err(|error| Failed::unreachable(error.to_string()))?;
+        }
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let address = listener.local_addr()?;
         let mut config = Config::new(artifacts_beside(&global.db)?);

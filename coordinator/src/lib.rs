@@ -1,6 +1,7 @@
 //! The control plane: a durable queue of trials behind gRPC.
 
 pub mod artifacts;
+pub mod backup;
 pub mod clock;
 pub mod config;
 pub mod core;
@@ -13,6 +14,7 @@ mod serve;
 mod service;
 mod share;
 pub mod store;
+pub mod verify;
 
 pub use config::Config;
 pub use rpc::auth::{Refusal, may_listen};

@@ -9,7 +9,7 @@ use descent_worker::activity::SlotActivity;
 use tokio_util::sync::CancellationToken;
 
 use crate::command::{plot, submit, watch};
-use crate::embedded::Embedded;
+use crate::embedded::{Embedded, LOCAL_WORKER};
 use crate::eta::{self, Eta};
 use crate::exit::Exit;
 use crate::global::{self, Global};
@@ -78,7 +78,9 @@ async fn train(
         return Ok(Some((sweep, None)));
     }
     let since = Instant::now();
-    let worker = LocalWorker::start(&args.train, embedded.connection.clone(), |_| {})?;
+    let worker = LocalWorker::start(&args.train, embedded.connection.clone(), |config| {
+        LOCAL_WORKER.clone_into(&mut config.worker);
+    })?;
     let followed = follow(args, embedded, &worker, &sweep, &signals.first(), global).await;
     worker.shutdown.drain();
     worker.end().await?;

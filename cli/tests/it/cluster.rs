@@ -96,16 +96,16 @@ fn killed_processes_on_sqlite_end_with_the_same_bits() {
 
 #[test]
 fn killed_processes_on_postgres_end_with_the_same_bits() {
-    let Some(database) = postgres::database("cluster_small") else {
+    let Some(database) = postgres::database() else {
         return;
     };
-    check(SMALL, "small", &database, 4);
+    check(SMALL, "small", &database.url, 4);
 }
 
 #[test]
 fn a_killed_chain_on_postgres_ends_with_the_same_bits() {
-    let Some(database) = postgres::database("cluster_chain") else {
+    let Some(database) = postgres::database() else {
         return;
     };
-    check(CHAIN, "chain", &database, 5);
+    check(CHAIN, "chain", &database.url, 5);
 }

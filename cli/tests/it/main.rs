@@ -5,4 +5,6 @@ mod cluster;
 mod deploy;
 mod harness;
 mod kill;
+#[path = "../../../coordinator/tests/it/postgres.rs"]
+mod postgres;
 mod tidy;
