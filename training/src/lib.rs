@@ -1,5 +1,6 @@
 //! The science: networks, optimizers, data, exact resume. Synchronous; knows no network and no clock.
 
+mod autograd;
 pub mod checkpoint;
 pub mod data;
 pub mod device;
@@ -13,4 +14,4 @@ mod samples;
 pub mod stream;
 mod weights;
 
-pub use open::open;
+pub use open::{open, open_reference};

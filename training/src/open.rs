@@ -1,15 +1,17 @@
 //! Starts packs: finds the samples, reads checkpoints and parents' weights, and puts each member on its path.
 //!
-//! Networks of dense layers take the fast path on the processor; random features are solved in closed form there, whatever
+//! Networks of dense layers take the fast path on the processor and candle's automatic differentiation elsewhere; random features are solved in closed form there, whatever
 //! the device.
 
 use std::sync::Arc;
 
 use descent_spec::trial::Experiment;
 
+use crate::autograd::Autograd;
 use crate::checkpoint;
 use crate::data::{DataStore, Prepared};
 use crate::device::Device;
+use crate::ending::Place;
 use crate::features;
 use crate::kernel::Isa;
 use crate::mlp::{Loose, Plan, Stack, State};
@@ -49,12 +51,43 @@ fn open_stepped(
     data: &DataStore,
     device: &Device,
 ) -> (Box<dyn Pack>, Vec<Event>) {
+    let instruction_set = device.instruction_set();
+    let (ready, mut failed) = start_all(members, data, &instruction_set);
+    let Device::Cuda(number) = *device else {
+        return (Box::new(Stack::new(Isa::detect(), ready)), failed);
+    };
+    let place = Place {
+        device: device.to_string(),
+        instruction_set,
+    };
+    match candle_core::Device::new_cuda(number) {
+        Ok(device) => {
+            let (pack, events) = Autograd::new(&device, place, ready);
+            failed.extend(events);
+            (Box::new(pack), failed)
+        }
+        Err(error) => {
+            let unusable = |loose: Loose| Event::Failed {
+                key: loose.key,
+                error: TrainError::Device(format!("{} cannot be used: {error}", place.device)),
+            };
+            failed.extend(ready.into_iter().map(unusable));
+            (Box::new(Several(Vec::new())), failed)
+        }
+    }
+}
+
+/// The members that can start, and the failures of the others.
+fn start_all(
+    members: Vec<Member>,
+    data: &DataStore,
+    instruction_set: &str,
+) -> (Vec<Loose>, Vec<Event>) {
     let mut failed = Vec::new();
     let mut ready = Vec::with_capacity(members.len());
-    let instruction_set = device.instruction_set();
     for member in members {
         let started = samples(data, member.data, &member.spec.data)
-            .and_then(|(images, labels)| start(&member, images, labels, &instruction_set));
+            .and_then(|(images, labels)| start(&member, images, labels, instruction_set));
         match started {
             Ok(loose) => ready.push(loose),
             Err(error) => failed.push(Event::Failed {
@@ -63,11 +96,11 @@ fn open_stepped(
             }),
         }
     }
-    (Box::new(Stack::new(Isa::detect(), ready)), failed)
+    (ready, failed)
 }
 
 /// A member at its first step, or where its checkpoint left it.
-pub(crate) fn start(
+fn start(
     member: &Member,
     data: Arc<Prepared>,
     labels: Arc<[u8]>,
@@ -119,4 +152,18 @@ impl Pack for Several {
             pack.remove(key);
         }
     }
+}
+
+/// Makes the same pack as [`open`], but by candle's automatic differentiation on the processor: an independent computation of
+/// the same numbers, to hold the fast path to.
+#[must_use]
+pub fn open_reference(members: Vec<Member>, data: &DataStore) -> (Box<dyn Pack>, Vec<Event>) {
+    let place = Place {
+        device: "cpu".to_owned(),
+        instruction_set: "candle".to_owned(),
+    };
+    let (ready, mut failed) = start_all(members, data, &place.instruction_set);
+    let (pack, events) = Autograd::new(&candle_core::Device::Cpu, place, ready);
+    failed.extend(events);
+    (Box::new(pack), failed)
 }

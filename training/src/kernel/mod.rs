@@ -59,7 +59,12 @@ impl Panels {
 
     /// The panel that a column lies in.
     pub(crate) fn of(self, column: usize) -> Panel {
-        let first = column / self.full * self.full;
+        // Most layers have one panel, and a division takes long.
+        let first = if column < self.full {
+            0
+        } else {
+            column / self.full * self.full
+        };
         Panel {
             first,
             width: self.full.min(self.columns - first),

@@ -14,7 +14,6 @@ use crate::data::Prepared;
 use crate::ending::{Ending, Place, Standing};
 use crate::kernel::{Isa, TILE};
 use crate::pack::Event;
-use crate::stream::Stream;
 
 /// Units of the stacked layer beyond which another group is opened. At 256 units and 784 inputs, weights and velocity take
 /// 1.6 MB: a group runs many steps before the next one has its turn, and its numbers should still be in the cache.
@@ -161,7 +160,13 @@ impl Group {
                     ));
                 }
             }
-            self.set_coefficients();
+            if self
+                .seats
+                .iter()
+                .any(|seat| seat.plan.has_moving_coefficients())
+            {
+                self.set_coefficients();
+            }
         }
         ended
     }
@@ -170,14 +175,10 @@ impl Group {
         &self.seats[0].plan
     }
 
-    /// Draws the order of the current epoch. It depends on nothing but the order's seed and the epoch.
+    /// Draws the order of the current epoch.
     fn shuffle(&mut self) {
         let plan = &self.seats[0].plan;
-        let samples = u32::try_from(plan.samples).expect("samples are counted in 32 bits");
-        self.order.clear();
-        self.order.extend(0..samples);
-        Stream::new("order", plan.order_seed, u64::from(plan.epoch(self.step)))
-            .shuffle(&mut self.order);
+        plan.order(plan.epoch(self.step), &mut self.order);
     }
 
     fn set_coefficients(&mut self) {

@@ -5,6 +5,7 @@ use descent_spec::trial::{Experiment, Init, Loss, ModelSpec, Optimizer, Schedule
 
 use crate::data::Prepared;
 use crate::pack::TrainError;
+use crate::stream::Stream;
 
 /// A member's constants, derived from its description and its data.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,6 +111,18 @@ impl Plan {
     /// Epochs completed after so many steps.
     pub(crate) fn epoch(&self, step: u64) -> u32 {
         u32::try_from(step / self.steps_per_epoch()).expect("no more steps than epochs hold")
+    }
+
+    /// Draws the order of the samples in an epoch. It depends on nothing but the order's seed and the epoch.
+    pub(crate) fn order(&self, epoch: u32, order: &mut Vec<u32>) {
+        order.clear();
+        order.extend(0..u32::try_from(self.samples).expect("samples are counted in 32 bits"));
+        Stream::new("order", self.order_seed, u64::from(epoch)).shuffle(order);
+    }
+
+    /// Whether coefficients change from step to step.
+    pub(crate) fn has_moving_coefficients(&self) -> bool {
+        self.schedule != Schedule::Constant || matches!(self.optimizer, Optimizer::Adam { .. })
     }
 
     /// The learning rate's factor for the step that follows `step` steps.

@@ -254,46 +254,44 @@ struct Mask<'a> {
 }
 
 impl Mask<'_> {
-    /// Calls `write(unit, sample, deltas)` for each tile's columns of each sample; columns past the last unit are 0.
-    #[inline(always)]
-    fn each(&self, mut write: impl FnMut(usize, usize, &[f32; TILE])) {
-        for (index, hidden) in self.hidden.chunks_exact(self.stride * TILE).enumerate() {
-            let unit = index * TILE;
-            if unit >= self.units {
-                break;
+    /// The deltas of a tile's units, sample by sample; those past the last unit are 0.
+    fn tile(&self, unit: usize) -> impl Iterator<Item = [f32; TILE]> {
+        let panel = self.panels.of(unit);
+        let sums = &self.sums[panel.first * self.stride..][..panel.width * self.rows];
+        let at = unit - panel.first;
+        let hidden = self.hidden[unit * self.stride..].as_chunks::<TILE>().0;
+        let valid = (self.units - unit).min(TILE);
+        let samples = hidden.iter().zip(sums.chunks_exact(panel.width));
+        samples.map(move |(hidden, sums)| {
+            let sums: &[f32; TILE] = sums[at..at + TILE].try_into().expect("a tile's columns");
+            let mut deltas = [0.0; TILE];
+            for j in 0..TILE {
+                deltas[j] = if hidden[j] > 0.0 { sums[j] } else { 0.0 };
             }
-            let panel = self.panels.of(unit);
-            let sums = &self.sums[panel.first * self.stride..][..panel.width * self.rows];
-            let at = unit - panel.first;
-            let samples = hidden
-                .as_chunks::<TILE>()
-                .0
-                .iter()
-                .zip(sums.chunks_exact(panel.width));
-            let valid = (self.units - unit).min(TILE);
-            for (sample, (hidden, sums)) in samples.enumerate() {
-                let sums: &[f32; TILE] = sums[at..at + TILE].try_into().expect("a tile's columns");
-                let mut deltas = [0.0; TILE];
-                for j in 0..TILE {
-                    deltas[j] = if hidden[j] > 0.0 { sums[j] } else { 0.0 };
-                }
+            if valid < TILE {
                 deltas[valid..].fill(0.0);
-                write(unit, sample, &deltas);
+            }
+            deltas
+        })
+    }
+
+    fn write_panels(&self, to: &mut [f32], panels: Panels, column: usize) {
+        for unit in (0..self.units).step_by(TILE) {
+            let panel = panels.of(column + unit);
+            let to = &mut to[panel.first * self.stride..][..panel.width * self.rows];
+            let at = column + unit - panel.first;
+            for (to, deltas) in to.chunks_exact_mut(panel.width).zip(self.tile(unit)) {
+                to[at..at + TILE].copy_from_slice(&deltas);
             }
         }
     }
 
-    fn write_panels(&self, to: &mut [f32], panels: Panels, column: usize) {
-        self.each(|unit, sample, deltas| {
-            let panel = panels.of(column + unit);
-            let at = panel.first * self.stride + sample * panel.width + column + unit - panel.first;
-            to[at..at + TILE].copy_from_slice(deltas);
-        });
-    }
-
     fn write_tiles(&self, to: &mut [f32]) {
-        self.each(|unit, sample, deltas| {
-            to[tile_index(unit, sample, self.stride)..][..TILE].copy_from_slice(deltas);
-        });
+        for unit in (0..self.units).step_by(TILE) {
+            let to = to[unit * self.stride..].as_chunks_mut::<TILE>().0;
+            for (to, deltas) in to.iter_mut().zip(self.tile(unit)) {
+                *to = deltas;
+            }
+        }
     }
 }

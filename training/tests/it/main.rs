@@ -5,7 +5,11 @@
 )]
 
 mod bits;
+mod checkpoint;
 mod data;
 mod features;
+mod gradient;
+mod reference;
+mod rules;
 mod stream;
 mod trial;

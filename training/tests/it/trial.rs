@@ -1,5 +1,7 @@
 //! Trials for tests: small networks on the data set made of random numbers.
 
+use std::collections::BTreeMap;
+
 use descent_spec::outcome::{Measurement, TrialResult};
 use descent_spec::trial::{
     DataSpec, EvaluateSpec, Experiment, Init, Loss, ModelSpec, Optimizer, Schedule, Scope, Spread,
@@ -9,6 +11,8 @@ use descent_training::data::DataStore;
 use descent_training::device::Device;
 use descent_training::open;
 use descent_training::pack::{Event, Member, Pack};
+use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
 
 pub(crate) const SGD: Optimizer = Optimizer::Sgd {
     lr: 0.05,
@@ -112,22 +116,43 @@ pub(crate) fn key(event: &Event) -> u64 {
 
 /// Trains to the end, a few steps at a time, and gives the stories of members 0, 1, ….
 pub(crate) fn finish(members: Vec<Member>, steps: u32) -> Vec<Story> {
-    let mut stories = vec![Story::default(); members.len()];
-    let (mut pack, failed) = start(members);
-    for event in failed {
-        let key = usize::try_from(key(&event)).unwrap();
-        stories[key].hear(event);
-    }
-    while !pack.progress().is_empty() {
-        for event in pack.advance(steps) {
+    listen(members.len(), start(members), steps)
+}
+
+/// Advances a pack of members 0, 1, … to its end.
+pub(crate) fn listen(
+    members: usize,
+    opened: (Box<dyn Pack>, Vec<Event>),
+    steps: u32,
+) -> Vec<Story> {
+    let mut stories = vec![Story::default(); members];
+    let (mut pack, mut events) = opened;
+    loop {
+        for event in events {
             let key = usize::try_from(key(&event)).unwrap();
             stories[key].hear(event);
         }
+        if pack.progress().is_empty() {
+            return stories;
+        }
+        events = pack.advance(steps);
     }
-    stories
 }
 
 /// One trial alone.
 pub(crate) fn alone(spec: &TrialSpec) -> Story {
     finish(vec![member(0, spec)], u32::MAX).remove(0)
+}
+
+/// Tensors of a safetensors file by name, single precision.
+pub(crate) fn tensors(bytes: &[u8]) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
+    let file = SafeTensors::deserialize(bytes).unwrap();
+    let read = |(name, view): (&str, TensorView<'_>)| {
+        let numbers = view
+            .data()
+            .chunks_exact(4)
+            .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()));
+        (name.to_owned(), (view.shape().to_vec(), numbers.collect()))
+    };
+    file.iter().map(read).collect()
 }
