@@ -52,7 +52,7 @@ fn rendered(path: &Path, source: &str, mistakes: &Mistakes, theme: GraphicalThem
     let source: Arc<str> = source.into();
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_width(110)
-        .with_context_lines(0);
+        .with_context_lines(1);
     let count = mistakes.list.len() + mistakes.left_out;
     let mut text = match count {
         1 => format!("{} has a mistake; nothing was done\n", path.display()),
@@ -106,7 +106,7 @@ mod tests {
             GraphicalTheme::none(),
         );
         assert!(
-            text.starts_with("a.toml has 4 mistakes; nothing was done\n"),
+            text.starts_with("a.toml has 5 mistakes; nothing was done\n"),
             "{text}"
         );
         for part in [
