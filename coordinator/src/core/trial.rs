@@ -269,3 +269,7 @@ fn guard(trial: Trial, by: Claimant) -> Result<(), Rejected> {
         current: trial.attempt,
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+mod tests;

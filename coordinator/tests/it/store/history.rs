@@ -143,7 +143,7 @@ fn trial(n: u64) -> NewTrial {
             String::new()
         },
         parent: (4..12).contains(&n).then(|| identity(n - 4)),
-        keep_weights: n % 3 == 0,
+        keep_weights: n.is_multiple_of(3),
         ..fixture::new_trial(n)
     }
 }
