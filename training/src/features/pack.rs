@@ -12,9 +12,10 @@ use safetensors::tensor::{Dtype, TensorView, serialize};
 
 use super::map::{RandomMap, scale};
 use super::solve::least_squares;
-use crate::data::{DataStore, Prepared, prepare};
+use crate::data::{DataStore, Prepared};
 use crate::device::Device;
 use crate::pack::{Event, Member, Pack, Progress, TrainError};
+use crate::samples::samples;
 
 /// Samples whose features are made at a time: 256 × 4,000 features are 8 MiB.
 const ROWS: usize = 256;
@@ -142,13 +143,7 @@ impl FeaturePack {
         };
         let prepared = match self.groups.iter().find(same) {
             Some(group) => Arc::clone(&group.prepared),
-            None => {
-                let failed = |error: crate::data::DataError| TrainError::Data(error.to_string());
-                Arc::new(
-                    prepare(&*data.load(member.data).map_err(failed)?, &shared.data)
-                        .map_err(failed)?,
-                )
-            }
+            None => samples(data, member.data, &member.spec.data)?.0,
         };
         let waiting = VecDeque::from([asked]);
         self.groups.push_back(Group {
