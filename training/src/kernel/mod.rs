@@ -182,3 +182,6 @@ impl<O: Op> WithSimd for DispatchedInPairs<O> {
         self.0.run(lanes::Paired(simd));
     }
 }
+
+#[cfg(test)]
+mod tests;
