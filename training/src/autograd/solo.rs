@@ -1,6 +1,4 @@
-//! The same training by candle's automatic differentiation, one member after the other, on any device that candle has.
-//!
-//! Slower than the fast path and written independently of it: what CUDA devices use, and what the fast path is held to.
+//! One member, trained by candle's automatic differentiation.
 
 use std::sync::Arc;
 
@@ -8,114 +6,24 @@ use candle_core::{D, DType, Device, Tensor, Var};
 use descent_spec::outcome::Measurement;
 use descent_spec::trial::{Loss, Optimizer};
 
-use crate::checkpoint;
 use crate::data::Prepared;
 use crate::ending::{Ending, Place, Standing, Tally};
 use crate::mlp::{Dense, Loose, Plan, State, loss};
-use crate::pack::{Event, Pack, Progress, TrainError};
+use crate::pack::Event;
 
 /// Samples measured at a time.
 const BLOCK: usize = 1_000;
 
-/// Members trained one after the other.
-pub(crate) struct Autograd {
-    place: Place,
-    members: Vec<Solo>,
-}
-
-impl Autograd {
-    /// Puts members on the device. Those that do not get there come back as failed.
-    pub(crate) fn new(device: &Device, place: Place, members: Vec<Loose>) -> (Self, Vec<Event>) {
-        let mut failed = Vec::new();
-        let mut shared: Vec<(Arc<Prepared>, Splits)> = Vec::new();
-        let mut pack = Self {
-            place,
-            members: Vec::new(),
-        };
-        for member in members {
-            let key = member.key;
-            let held = shared
-                .iter()
-                .find(|(data, _)| Arc::ptr_eq(data, &member.data));
-            let splits = match held {
-                Some((_, splits)) => Ok(splits.clone()),
-                None => Splits::new(&member.data, device).inspect(|splits| {
-                    shared.push((Arc::clone(&member.data), splits.clone()));
-                }),
-            };
-            match splits.and_then(|splits| Solo::new(device, splits, member)) {
-                Ok(solo) => pack.members.push(solo),
-                Err(error) => failed.push(Event::Failed {
-                    key,
-                    error: failure(&error),
-                }),
-            }
-        }
-        (pack, failed)
-    }
-}
-
-impl Pack for Autograd {
-    fn advance(&mut self, steps: u32) -> Vec<Event> {
-        let mut events = Vec::new();
-        self.members.retain_mut(
-            |member| match member.advance(steps, &self.place, &mut events) {
-                Ok(stays) => stays,
-                Err(error) => {
-                    events.push(Event::Failed {
-                        key: member.key,
-                        error: failure(&error),
-                    });
-                    false
-                }
-            },
-        );
-        events
-    }
-
-    fn progress(&self) -> Vec<Progress> {
-        let progress = self.members.iter().map(|member| Progress {
-            key: member.key,
-            epoch: member.plan.epoch(member.step),
-            step: member.step,
-        });
-        progress.collect()
-    }
-
-    fn checkpoint(&self, key: u64) -> Option<Vec<u8>> {
-        let member = self.members.iter().find(|member| member.key == key)?;
-        let state = member.state().ok()?;
-        Some(checkpoint::to_bytes(
-            &member.plan,
-            &state,
-            &self.place.instruction_set,
-        ))
-    }
-
-    fn remove(&mut self, key: u64) {
-        self.members.retain(|member| member.key != key);
-    }
-}
-
-fn failure(error: &candle_core::Error) -> TrainError {
-    let message = error.to_string();
-    if message.to_lowercase().contains("out of memory") || message.contains("OUT_OF_MEMORY") {
-        TrainError::OutOfMemory(message)
-    } else {
-        TrainError::Device(message)
-    }
-}
-
 /// Inputs of every split, on the device.
 #[derive(Clone)]
-struct Splits {
+pub(super) struct Splits {
     train: Tensor,
     validation: Tensor,
     test: Tensor,
 }
 
 impl Splits {
-    fn new(data: &Prepared, device: &Device) -> candle_core::Result<Self> {
+    pub(super) fn new(data: &Prepared, device: &Device) -> candle_core::Result<Self> {
         let tensor =
             |x: &[f32]| Tensor::from_slice(x, (x.len() / data.inputs, data.inputs), device);
         Ok(Self {
@@ -127,8 +35,8 @@ impl Splits {
 }
 
 /// One member.
-struct Solo {
-    key: u64,
+pub(super) struct Solo {
+    pub(super) key: u64,
     plan: Arc<Plan>,
     data: Arc<Prepared>,
     labels: Arc<[u8]>,
@@ -144,7 +52,7 @@ struct Solo {
 }
 
 impl Solo {
-    fn new(device: &Device, splits: Splits, member: Loose) -> candle_core::Result<Self> {
+    pub(super) fn new(device: &Device, splits: Splits, member: Loose) -> candle_core::Result<Self> {
         let Loose {
             key,
             plan,
@@ -197,8 +105,22 @@ impl Solo {
         })
     }
 
+    pub(super) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Steps completed.
+    pub(super) const fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// Epochs completed.
+    pub(super) fn epoch(&self) -> u32 {
+        self.plan.epoch(self.step)
+    }
+
     /// Whether the member stays in the pack.
-    fn advance(
+    pub(super) fn advance(
         &mut self,
         steps: u32,
         place: &Place,
@@ -390,7 +312,7 @@ impl Solo {
         Ok(tally)
     }
 
-    fn state(&self) -> candle_core::Result<State> {
+    pub(super) fn state(&self) -> candle_core::Result<State> {
         let dense = |pair: [&Tensor; 2]| -> candle_core::Result<Dense> {
             let (inputs, columns) = pair[0].dims2()?;
             let mut values = pair[0].flatten_all()?.to_vec1::<f32>()?;
