@@ -84,7 +84,7 @@ impl Pack for Autograd {
         let member = self.members.iter().find(|member| member.key == key)?;
         let state = member.state().ok()?;
         Some(checkpoint::to_bytes(
-            &member.plan,
+            member.plan(),
             &state,
             &self.place.instruction_set,
         ))
