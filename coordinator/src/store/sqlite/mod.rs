@@ -131,8 +131,9 @@ impl SqliteStore {
     }
 
     async fn shut_down(&self) {
-        self.writer.close().await;
+        // Whoever closes last brings the log back into the file and removes it, which a reader cannot.
         self.readers.close().await;
+        self.writer.close().await;
     }
 }
 

@@ -35,9 +35,20 @@ async fn a_second_coordinator_is_told_who_the_first_one_is() {
     assert!(text.contains(&std::process::id().to_string()), "{text}");
     let found = holder(&path).unwrap();
     assert_eq!(found.address.as_deref(), Some("http://127.0.0.1:4711"));
+    assert!(
+        first
+            .sweeps(descent_spec::id::SweepId(0), 1)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     first.close().await;
     drop(first);
     assert_eq!(holder(&path), None);
+    assert!(
+        !folder.path().join("queue.db-wal").exists(),
+        "the log is left behind"
+    );
     open_store(&url(&path)).await.unwrap();
 }
 
