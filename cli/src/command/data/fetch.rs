@@ -69,6 +69,12 @@ fn fetch(known: &Known, root: &Path, mirrors: &[String]) -> anyhow::Result<()> {
         fetch_file(file, &folder, &mirrors)?;
     }
     let data = read_folder(&folder).context("the files arrived whole, but do not fit together")?;
+    if known.content.is_some_and(|content| content != data.hash()) {
+        return Err(Failed::usage(format!(
+            "{}: holds other files too, which hide those that were fetched; remove this folder and fetch again",
+            folder.display()
+        )));
+    }
     note(&format!(
         "{}: {} training and {} test samples in {} ({})",
         known.name,

@@ -88,14 +88,27 @@ fn check_name(name: &str) -> anyhow::Result<()> {
 
 /// Under a public name only the public data: a sweep that says `mnist` must mean MNIST everywhere.
 fn check_public(name: &str, data: &Dataset) -> anyhow::Result<()> {
-    match known::find(name).and_then(|known| known.content) {
-        Some(content) if content != data.hash() => Err(Failed::usage(format!(
-            "these files are not the public data set `{name}`, but {} training samples with the content {}: choose another name",
-            data.train.len(),
-            data.hash()
-        ))),
-        _ => Ok(()),
+    let Some(public) = known::find(name) else {
+        return Ok(());
+    };
+    let hash = data.hash();
+    let other = known::KNOWN
+        .iter()
+        .find(|known| known.name != name && known.content == Some(hash));
+    if let Some(other) = other {
+        return Err(Failed::usage(format!(
+            "these files are not the public data set `{name}`, but `{}`",
+            other.name
+        )));
     }
+    if public.content.is_some_and(|content| content != hash) {
+        return Err(Failed::usage(format!(
+            "these files are not the public data set `{name}`, but {} training samples with the content {hash}: \
+             choose another name",
+            data.train.len()
+        )));
+    }
+    Ok(())
 }
 
 /// A folder being filled; gone when it goes out of scope without having been renamed.

@@ -188,6 +188,23 @@ fn the_next_mirror_is_asked_when_one_fails() {
     );
 }
 
+#[test]
+fn older_files_that_hide_the_fetched_ones_are_noticed() {
+    let root = tempfile::tempdir().unwrap();
+    let url = mirror(files().map(|(name, bytes)| (name, Answer::Whole(bytes))));
+    let mut known = known(&files(), DownloadKind::Plain);
+    fetch(&known, root.path(), std::slice::from_ref(&url)).unwrap();
+    let folder = root.path().join("small");
+    known.content = Some(read_folder(&folder).unwrap().hash());
+    // A plain file is taken before a compressed one.
+    fs::write(folder.join("t10k-labels-idx1-ubyte"), idx(&[2049, 1], &[0])).unwrap();
+    let message = fetch(&known, root.path(), &[url]).unwrap_err().to_string();
+    assert!(message.contains("hide"), "{message}");
+    // Whole and right: no mirror is asked at all.
+    fs::remove_file(folder.join("t10k-labels-idx1-ubyte")).unwrap();
+    fetch(&known, root.path(), &[]).unwrap();
+}
+
 /// One entry of a tar archive.
 fn entry(name: &str, kind: u8, bytes: &[u8]) -> Vec<u8> {
     let mut header = [0_u8; 512];
