@@ -41,7 +41,12 @@ pub(crate) async fn query(global: &Global, sql: &str, max_rows: u32) -> anyhow::
 async fn from_database(global: &Global, sql: &str, max_rows: u32) -> anyhow::Result<Answer> {
     let reader = Reader::open(&global.db)
         .await
-        .map_err(|error| refused(&error))?;
+        .map_err(|error| match error {
+            StoreError::NotFound { .. } => Failed::unreachable(format!(
+                "{error}: `descent run` or `descent submit` makes it; --db names another"
+            )),
+            error => refused(&error),
+        })?;
     let limit = usize::try_from(max_rows).unwrap_or(usize::MAX);
     let table = reader.query(sql, limit).await;
     reader.close().await;

@@ -60,16 +60,16 @@ pub(crate) async fn write(
         )));
     }
     let results = results::of_sweep(global, sweep).await?;
-    let figure =
-        draw(sweep, &results.curves).map_err(|error| anyhow::anyhow!("draw `{sweep}`: {error}"))?;
+    let failed = |error: String| anyhow::anyhow!("draw `{sweep}`: {error}");
+    let figure = draw(sweep, &results.curves).map_err(failed)?;
     let mut written = Vec::new();
     for file in files {
         let content = if ending(file) == "svg" {
-            figure.svg.as_bytes()
+            figure.svg().into_bytes()
         } else {
-            &figure.png
+            figure.png().map_err(failed)?
         };
-        save(file, content)?;
+        save(file, &content)?;
         written.push(file.clone());
     }
     if let Some(first) = files.first() {

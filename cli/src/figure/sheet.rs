@@ -19,11 +19,21 @@ pub(crate) const GAP: f64 = 20.0;
 const BOTTOM: f64 = 46.0;
 
 /// A finished figure.
-pub(crate) struct Figure {
+pub(crate) struct Figure(Canvas);
+
+impl Figure {
     /// As SVG.
-    pub(crate) svg: String,
+    pub(crate) fn svg(&self) -> String {
+        self.0.svg()
+    }
+
     /// As PNG, 300 dots per inch.
-    pub(crate) png: Vec<u8>,
+    ///
+    /// # Errors
+    /// When it cannot be encoded.
+    pub(crate) fn png(&self) -> Result<Vec<u8>, String> {
+        self.0.png()
+    }
 }
 
 /// What one panel shows.
@@ -66,7 +76,7 @@ fn plans(size: Size) -> Vec<Plan> {
 /// Draws the curves of one experiment.
 ///
 /// # Errors
-/// When there is no point to draw, or the picture cannot be encoded.
+/// When there is no point to draw.
 pub(crate) fn draw(title: &str, curves: &[Curve]) -> Result<Figure, String> {
     let size = curves
         .first()
@@ -116,10 +126,7 @@ pub(crate) fn draw(title: &str, curves: &[Curve]) -> Result<Figure, String> {
         );
     }
     name_thresholds(&mut canvas, &panels[0], curves);
-    Ok(Figure {
-        svg: canvas.svg(),
-        png: canvas.png()?,
-    })
+    Ok(Figure(canvas))
 }
 
 fn heading(canvas: &mut Canvas, title: &str, curves: &[Curve]) {

@@ -7,4 +7,5 @@ mod harness;
 mod kill;
 #[path = "../../../coordinator/tests/it/postgres.rs"]
 mod postgres;
+mod results;
 mod tidy;
