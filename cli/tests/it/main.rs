@@ -5,6 +5,7 @@ mod cluster;
 mod deploy;
 mod harness;
 mod kill;
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 #[path = "../../../coordinator/tests/it/postgres.rs"]
 mod postgres;
 mod results;
