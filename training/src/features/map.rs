@@ -57,32 +57,30 @@ impl RandomMap {
         let x = Mat::from_fn(samples, inputs, |row, column| {
             f64::from(rows[row * inputs + column])
         });
-        let mut features = Mat::zeros(samples, width);
+        let mut features = Mat::zeros(samples, width.next_multiple_of(2));
         let mut products = Mat::zeros(samples, BLOCK);
-        let per_direction = match self.kind {
-            FeatureKind::Fourier => 2,
-            FeatureKind::Relu => 1,
+        let needed = match self.kind {
+            FeatureKind::Fourier => width.div_ceil(2),
+            FeatureKind::Relu => width,
         };
-        for start in (0..width.div_ceil(per_direction)).step_by(BLOCK) {
+        for start in (0..needed).step_by(BLOCK) {
             let block: MatRef<'_, f64> = self.directions.subcols(start, BLOCK);
             matmul(&mut products, Accum::Replace, &x, block, 1.0, Par::Seq);
-            let end = (per_direction * (start + BLOCK)).min(width);
-            for column in per_direction * start..end {
-                let product = products.col(column / per_direction - start);
-                let made = features.col_mut(column).iter_mut().zip(product.iter());
-                match (self.kind, column % per_direction) {
-                    (FeatureKind::Fourier, 0) => {
-                        made.for_each(|(to, &product)| *to = libm::cos(product));
-                    }
-                    (FeatureKind::Fourier, _) => {
-                        made.for_each(|(to, &product)| *to = libm::sin(product));
-                    }
-                    (FeatureKind::Relu, _) => {
-                        made.for_each(|(to, &product)| *to = product.max(0.0));
+            for direction in start..needed.min(start + BLOCK) {
+                for (row, &product) in products.col(direction - start).iter().enumerate() {
+                    match self.kind {
+                        FeatureKind::Fourier => {
+                            // One call for both: they share their costly part.
+                            let (sine, cosine) = libm::sincos(product);
+                            features[(row, 2 * direction)] = cosine;
+                            features[(row, 2 * direction + 1)] = sine;
+                        }
+                        FeatureKind::Relu => features[(row, direction)] = product.max(0.0),
                     }
                 }
             }
         }
+        features.truncate(samples, width);
         features
     }
 }
