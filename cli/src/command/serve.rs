@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use descent_coordinator::clock::SystemClock;
 use descent_coordinator::config::{Config, Tls};
+use descent_coordinator::may_listen;
 use tokio::net::TcpListener;
 
 use crate::exit::{Exit, Failed};
@@ -33,6 +35,9 @@ pub(crate) struct Args {
     /// Listen beyond this machine without a token: anybody who reaches the port may change everything.
     #[arg(long, env = "DESCENT_INSECURE")]
     insecure: bool,
+    /// How long a worker may be silent before others may take its trials, in milliseconds. It beats six times as often.
+    #[arg(long, env = "DESCENT_LEASE_MS", default_value_t = 30_000, value_name = "MS", value_parser = clap::value_parser!(u64).range(600..=3_600_000))]
+    lease_ms: u64,
     /// Certificate chain, PEM; with --tls-key.
     #[arg(
         long,
@@ -62,6 +67,9 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     config.database = Some(global.db.clone());
     config.token.clone_from(&global.token);
     config.insecure = args.insecure;
+    config.timing.lease = Duration::from_millis(args.lease_ms);
+    config.timing.heartbeat = config.timing.lease / 6;
+    config.timing.unlisted = config.timing.heartbeat * 2;
     VERSION.clone_into(&mut config.version);
     if let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) {
         config.tls = Some(Tls {
@@ -75,6 +83,9 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
             args.listen
         ))
     })?;
+    // Told before anything is opened, so that a refusal leaves no database behind.
+    may_listen(args.listen.ip(), global.token.as_deref(), args.insecure)
+        .map_err(|refusal| Failed::usage(refusal.to_string()))?;
     let store = embedded::open(&global.db).await?;
     output::note(&format!(
         "serving {} on {}",

@@ -75,11 +75,7 @@ fn missing_data_says_how_to_get_it() {
         .env_remove("XDG_CACHE_HOME")
         .output()
         .unwrap();
-    refused(
-        &output,
-        2,
-        &["fashion-mnist", "descent data fetch fashion-mnist"],
-    );
+    refused(&output, 2, &["fashion-mnist", "descent data fetch"]);
 }
 
 #[test]
@@ -244,7 +240,11 @@ fn an_edit_that_removes_points_asks_first() {
         "sweep.toml",
         &SMALL.replace("width = [1, 3, 8, 40]", "width = [1, 3, 9]"),
     );
-    refused(&sandbox.run("submit sweep.toml"), 2, &["--yes", "removed"]);
+    refused(
+        &sandbox.run("submit sweep.toml"),
+        2,
+        &["--yes", "has lost 8"],
+    );
     let edited = sandbox.ok("--format csv submit sweep.toml --yes");
     assert!(edited.contains("small,4,8,8"), "{edited}");
     let same = sandbox.ok("--format csv submit sweep.toml");

@@ -6,8 +6,15 @@ use crate::postgres;
 
 /// A coordinator on a port of the system's choosing, and its address.
 fn serve(sandbox: &Sandbox, db: &str, listen: &str) -> (Process, String) {
-    let mut coordinator =
-        Process::start(sandbox.descent(["--db", db, "serve", "--listen", listen]));
+    let mut coordinator = Process::start(sandbox.descent([
+        "--db",
+        db,
+        "serve",
+        "--listen",
+        listen,
+        "--lease-ms",
+        "1500",
+    ]));
     let line = coordinator.until(" on 127.0.0.1:");
     let address = line
         .rsplit(' ')

@@ -3,7 +3,9 @@
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 /// Numbers that must not depend on interruptions, companions or processes; everything of a result but times and attempts.
 const RESULTS: &str = "SELECT identity, width, seed, label_noise, parameters, epochs, stop, train_loss, train_error, test_loss, test_error, dead_units, diverged, weights FROM results ORDER BY identity";
@@ -143,14 +145,17 @@ pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// A silence after which nothing more is expected of a process for the moment.
+const SILENCE: Duration = Duration::from_millis(400);
+
 /// A process that is killed when the test ends, however it ends.
 pub(crate) struct Process {
     child: Child,
-    lines: std::io::Lines<BufReader<ChildStderr>>,
+    lines: Receiver<String>,
 }
 
 impl Process {
-    /// Starts it, its log lines readable one by one.
+    /// Starts it. Its log is read all the time, so that it never waits for us.
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command
             .env(
@@ -162,33 +167,42 @@ impl Process {
             .stderr(Stdio::piped())
             .spawn()
             .expect("start descent");
-        let stderr = child.stderr.take().expect("stderr is piped");
-        Self {
-            child,
-            lines: BufReader::new(stderr).lines(),
-        }
+        let stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
+        let (send, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                if send.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { child, lines }
     }
 
-    /// Reads log lines until one holds `wanted`, and gives it.
+    /// Waits for a log line that holds `wanted`, and gives it.
     pub(crate) fn until(&mut self, wanted: &str) -> String {
-        for line in self.lines.by_ref() {
-            let line = line.expect("stderr is text");
+        let mut seen = Vec::new();
+        while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(60)) {
             if line.contains(wanted) {
                 return line;
             }
+            seen.push(line);
         }
-        panic!("the process ended without a line that holds `{wanted}`");
+        panic!("no line holds `{wanted}`: {}", seen.join("\n"));
     }
 
-    /// Reads up to `count` log lines. Answers whether the process is still writing: the clock of the fault tests, which strikes at
-    /// every statement and every message rather than after some time.
+    /// Waits for `count` log lines, or for a silence. Answers whether the process still runs: the clock of the fault tests,
+    /// which strikes at statements and messages rather than after some time.
     pub(crate) fn lines(&mut self, count: usize) -> bool {
-        self.lines
-            .by_ref()
-            .take(count)
-            .filter(Result::is_ok)
-            .count()
-            == count
+        for _ in 0..count {
+            if self.lines.recv_timeout(SILENCE).is_err() {
+                break;
+            }
+        }
+        self.child
+            .try_wait()
+            .expect("the child can be asked")
+            .is_none()
     }
 
     /// kill -9.
@@ -206,20 +220,12 @@ impl Process {
         assert!(status.expect("start kill").success());
     }
 
-    /// Waits for its end, reading its log so that it never blocks on us; gives the exit code and the last lines.
+    /// Waits for its end; gives the exit code and the last lines of its log.
     pub(crate) fn wait(mut self) -> (Option<i32>, String) {
-        let mut last = std::collections::VecDeque::new();
-        for line in self.lines.by_ref().map_while(Result::ok) {
-            if last.len() == 30 {
-                last.pop_front();
-            }
-            last.push_back(line);
-        }
         let status = self.child.wait().expect("the child can be waited for");
-        (
-            status.code(),
-            last.into_iter().collect::<Vec<_>>().join("\n"),
-        )
+        let lines: Vec<String> = self.lines.iter().collect();
+        let last = lines[lines.len().saturating_sub(30)..].join("\n");
+        (status.code(), last)
     }
 }
 
