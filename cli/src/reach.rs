@@ -1,9 +1,11 @@
 //! A coordinator to talk to: the one given, the one that has the database open, or one started for the moment.
 
 use std::path::Path;
+use std::time::Duration;
 
 use descent_proto::channel::{Connection, Credentials};
 use descent_proto::v1::sweeps_client::SweepsClient;
+use descent_proto::v1::{GetRequest, SweepState};
 use tonic::Status;
 
 use crate::embedded::Embedded;
@@ -31,6 +33,25 @@ impl Reached {
     /// The service for people and their tools.
     pub(crate) fn sweeps(&self) -> SweepsClient<Connection> {
         self.connection.sweeps()
+    }
+
+    /// Waits until a coordinator that was started for the moment has turned a sweep's points into trials: nobody else would.
+    /// What is left when this is interrupted, the next coordinator does.
+    pub(crate) async fn expanded(&self, sweep: &str) -> Result<(), Status> {
+        while self.embedded.is_some() {
+            let request = GetRequest {
+                sweep: sweep.to_owned(),
+            };
+            let answer = self.sweeps().get(request).await?.into_inner();
+            if answer
+                .sweep
+                .is_none_or(|sweep| sweep.state() != SweepState::Expanding)
+            {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
     }
 
     /// Stops a coordinator that was started for the moment.

@@ -49,7 +49,7 @@ const CONDITIONS: [(&str, &str); 5] = [
     ),
     (
         "counters equal rows",
-        "SELECT state || ': counted ' || n || ', kept ' || kept FROM (SELECT w.state AS state, (SELECT count(*) FROM sweep_trial s JOIN trial t ON t.id = s.trial_id WHERE s.sweep_id = $SWEEP AND t.state = w.state) AS n, coalesce((SELECT trials FROM sweep_tally y WHERE y.sweep_id = $SWEEP AND y.state = w.state), 0) AS kept FROM (SELECT DISTINCT state FROM trial UNION SELECT DISTINCT state FROM sweep_tally) w) c WHERE n <> kept",
+        "SELECT state || ': counted ' || n || ', kept ' || kept FROM (SELECT w.state AS state, (SELECT count(*) FROM sweep_trial s JOIN trial t ON t.id = s.trial_id WHERE s.sweep_id = $SWEEP AND t.state = w.state) AS n, coalesce((SELECT sum(trials) FROM sweep_tally y WHERE y.sweep_id = $SWEEP AND y.state = w.state), 0) AS kept FROM (SELECT DISTINCT state FROM trial UNION SELECT DISTINCT state FROM sweep_tally) w) c WHERE n <> kept",
     ),
     (
         "the weights file of a result has the hash of its weights",

@@ -33,7 +33,13 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let file = SweepFile::read(&args.spec, &args.data)?;
     let reached = reach::coordinator(global).await?;
-    let answer = send(&reached, &file, global, args.dry_run, args.yes).await;
+    let mut answer = send(&reached, &file, global, args.dry_run, args.yes).await;
+    if let Ok(sent) = &answer
+        && !args.dry_run
+        && let Err(status) = reached.expanded(&sent.name).await
+    {
+        answer = Err(reach::explain(&status, global));
+    }
     reached.close().await;
     let answer = answer?;
     let mut rows = Rows::new([

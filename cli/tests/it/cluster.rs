@@ -1,7 +1,7 @@
 //! The same sweep split over processes: one coordinator, several workers, all of them killed now and then; on both databases
 //! the same bits as in one undisturbed process.
 
-use crate::harness::{CHAIN, Dice, Process, SMALL, Sandbox};
+use crate::harness::{CHAIN, Dice, Process, SMALL, Sandbox, stderr};
 use crate::postgres;
 
 /// A coordinator on a port of the system's choosing, and its address.
@@ -60,7 +60,7 @@ fn check(spec: &str, name: &str, db: &str, seed: u64) {
             round < 399,
             "seed {seed}: not finished after {kills} kills: {text}"
         );
-        let point = usize::try_from(20 + dice.below(40 + 20 * round)).expect("small");
+        let point = usize::try_from(10 + dice.below(30 + 10 * round)).expect("small");
         match dice.below(3) {
             0 => {
                 coordinator.lines(point);
@@ -86,8 +86,9 @@ fn check(spec: &str, name: &str, db: &str, seed: u64) {
         .expect("start descent");
     assert!(
         verify.status.success(),
-        "{}",
-        String::from_utf8_lossy(&verify.stdout)
+        "{}{}",
+        String::from_utf8_lossy(&verify.stdout),
+        stderr(&verify)
     );
     assert_eq!(
         sandbox.numbers(db),

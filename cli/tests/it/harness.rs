@@ -11,7 +11,7 @@ use std::time::Duration;
 const RESULTS: &str = "SELECT identity, width, seed, label_noise, parameters, epochs, stop, train_loss, train_error, test_loss, test_error, dead_units, diverged, weights FROM results ORDER BY identity";
 const METRICS: &str = "SELECT t.identity, m.epoch, m.split, m.name, m.value FROM metrics m JOIN trials t ON t.trial = m.trial ORDER BY t.identity, m.epoch, m.split, m.name";
 
-/// A small sweep with checkpoints at every other epoch, so that interruptions find something to go on from.
+/// A small sweep of a second or two, with checkpoints often enough that interruptions find something to go on from.
 pub(crate) const SMALL: &str = r#"
 name = "small"
 experiment = "risk-curve"
@@ -22,7 +22,7 @@ test_samples = 100
 [train]
 optimizer = { kind = "adam", lr = 0.002 }
 batch = 23
-epochs = 24
+epochs = 600
 [evaluate]
 points = 5
 [axes]
@@ -30,7 +30,7 @@ width = [1, 3, 8, 40]
 "data.label_noise" = [0.0, 0.2]
 seed = { count = 2 }
 [run]
-checkpoint_epochs = 2
+checkpoint_epochs = 30
 "#;
 
 /// A chain: each width below the threshold starts from the trained weights of the one before.
@@ -45,12 +45,12 @@ test_samples = 100
 optimizer = { kind = "sgd", lr = 0.01, momentum = 0.95 }
 weight_reuse = "below-threshold"
 batch = 32
-epochs = 12
+epochs = 1200
 [axes]
 width = [1, 2, 4, 9]
 seed = { count = 2 }
 [run]
-checkpoint_epochs = 2
+checkpoint_epochs = 30
 "#;
 
 /// A folder of its own.
@@ -121,16 +121,7 @@ impl Sandbox {
     pub(crate) fn numbers(&self, db: &str) -> String {
         let query = |sql: &str| {
             let output = self
-                .descent([
-                    "--db",
-                    db,
-                    "--format",
-                    "csv",
-                    "sql",
-                    "--max-rows",
-                    "1000000",
-                    sql,
-                ])
+                .descent(["--db", db, "--format", "csv", "sql", "--limit", "0", sql])
                 .output()
                 .expect("start descent");
             assert!(output.status.success(), "{}", stderr(&output));
