@@ -14,6 +14,10 @@ pub(crate) enum Exit {
     /// The coordinator or the database is out of reach.
     Unreachable,
     /// Interrupted by this signal; the same command resumes.
+    #[cfg_attr(
+        not(feature = "worker"),
+        allow(dead_code, reason = "only commands that train use it")
+    )]
     Interrupted(u8),
 }
 

@@ -49,7 +49,7 @@ impl LocalWorker {
     /// When the device cannot be used.
     pub(crate) fn start(
         args: &TrainArgs,
-        connection: Connection,
+        connection: &Connection,
         config: impl FnOnce(&mut Config),
     ) -> anyhow::Result<Self> {
         let device: Device = args
@@ -69,7 +69,7 @@ impl LocalWorker {
             settings.pack_trials = pack;
         }
         config(&mut settings);
-        let world = World::real(Arc::new(RpcLink::new(&connection)), Arc::new(trainer));
+        let world = World::real(Arc::new(RpcLink::new(connection)), Arc::new(trainer));
         let activity = world.activity.subscribe();
         let shutdown = Shutdown::new();
         let ended = tokio::spawn(descent_worker::run(settings, world, shutdown.clone()));

@@ -55,6 +55,10 @@ impl Signals {
     }
 
     /// The exit code: interrupted by the signal received, or success when none was.
+    #[cfg_attr(
+        not(feature = "worker"),
+        allow(dead_code, reason = "only commands that train use it")
+    )]
     pub(crate) fn exit(&self) -> Exit {
         match self.received.load(Ordering::Relaxed) {
             0 => Exit::Success,

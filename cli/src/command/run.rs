@@ -78,7 +78,7 @@ async fn train(
         return Ok(Some((sweep, None)));
     }
     let since = Instant::now();
-    let worker = LocalWorker::start(&args.train, embedded.connection.clone(), |config| {
+    let worker = LocalWorker::start(&args.train, &embedded.connection, |config| {
         LOCAL_WORKER.clone_into(&mut config.worker);
     })?;
     let followed = follow(args, embedded, &worker, &sweep, &signals.first(), global).await;

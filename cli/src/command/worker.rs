@@ -43,7 +43,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         ));
     };
     let signals = Signals::listen()?;
-    let worker = LocalWorker::start(&args.train, connection, |config| {
+    let worker = LocalWorker::start(&args.train, &connection, |config| {
         config.connect_patience = (args.connect_s > 0).then(|| Duration::from_secs(args.connect_s));
         config.drain_deadline = Duration::from_secs(args.drain_s);
     })?;

@@ -99,6 +99,10 @@ impl Rows {
     }
 
     /// The columns whose names are wanted, in their order.
+    #[cfg_attr(
+        not(feature = "worker"),
+        allow(dead_code, reason = "only commands that train use it")
+    )]
     pub(crate) fn keeping(&self, wanted: impl Fn(&str) -> bool) -> Self {
         let kept: Vec<usize> = (0..self.columns.len())
             .filter(|&place| wanted(&self.columns[place].name))
