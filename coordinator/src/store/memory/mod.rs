@@ -1,9 +1,13 @@
 //! The queue in memory: for simulations, for tests, and as the yardstick that the SQL stores are compared with.
 
+mod attempts;
+mod claim;
+mod explain;
 mod import;
+mod maintain;
+mod session;
 mod sweeps;
 mod tables;
-mod work;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
