@@ -49,7 +49,7 @@ pub(crate) enum Command {
     Status(status::Args),
     /// The live view of a sweep.
     Watch(watch::Args),
-    /// Stops handing out a sweep's trials; running ones hand back.
+    /// Stops handing out a sweep's trials; what is in training runs to its end.
     Pause(pause::Args),
     /// Hands out a paused sweep's trials again.
     Resume(resume::Args),

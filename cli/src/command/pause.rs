@@ -6,7 +6,7 @@ use crate::command::steer;
 use crate::exit::Exit;
 use crate::global::Global;
 
-/// Stops handing out a sweep's trials; running ones hand back at their next heartbeat.
+/// Stops handing out a sweep's trials; what is in training runs to its end.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  descent pause double-descent")]
 pub(crate) struct Args {

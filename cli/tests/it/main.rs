@@ -10,3 +10,4 @@ mod kill;
 mod postgres;
 mod results;
 mod tidy;
+mod upkeep;
