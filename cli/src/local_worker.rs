@@ -25,7 +25,7 @@ pub(crate) struct TrainArgs {
     pub(crate) device: String,
     /// Memory for training, in MiB.
     #[arg(long, env = "DESCENT_MEMORY_MIB", default_value_t = 4096, value_name = "MIB", value_parser = clap::value_parser!(u64).range(16..))]
-    pub(crate) memory: u64,
+    pub(crate) memory_mib: u64,
     /// Trials in one pack at most [default: 16 for each process; more suits a GPU].
     #[arg(long, env = "DESCENT_PACK", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) pack: Option<u32>,
@@ -64,7 +64,7 @@ impl LocalWorker {
         let cores = std::thread::available_parallelism()
             .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
         settings.slots = args.workers.unwrap_or(cores);
-        settings.memory_bytes = args.memory << 20;
+        settings.memory_bytes = args.memory_mib << 20;
         if let Some(pack) = args.pack {
             settings.pack_trials = pack;
         }

@@ -50,7 +50,7 @@ impl From<Cause> for Failure {
             Cause::TooLarge(needed, there) => (
                 FailureKind::OutOfMemory,
                 format!(
-                    "training takes about {} MiB, this worker may use {} MiB: give it more with --memory",
+                    "training takes about {} MiB, this worker may use {} MiB: give it more with --memory-mib",
                     needed >> 20,
                     there >> 20
                 ),
