@@ -64,17 +64,25 @@ pub(crate) fn name_thresholds(canvas: &mut Canvas, panel: &Panel, curves: &[Curv
     names.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut free_from = panel.area.left;
     for (i, (at, name)) in names.iter().enumerate() {
-        let width = text_width(name, TICK_SIZE);
         let next = names.get(i + 1).map_or(panel.area.right, |(next, _)| *next);
-        let fits_right = at + 10.0 + width <= next;
-        let fits_left = at - 10.0 - width >= free_from;
+        let fits = |name: &str| {
+            let width = text_width(name, TICK_SIZE);
+            (at - 10.0 - width >= free_from, at + 10.0 + width <= next)
+        };
+        // Where the whole name fits on neither side, it says less rather than leave the sheet.
+        let name = match fits(name) {
+            (false, false) => name.replace(" reaches", ""),
+            _ => name.clone(),
+        };
+        let (fits_left, fits_right) = fits(&name);
+        let width = text_width(&name, TICK_SIZE);
         let to_the_left = fits_left && (!fits_right || i + 1 < names.len());
         let (x, anchor) = if to_the_left {
             (at - 4.0, Anchor::End)
         } else {
             (at + 4.0, Anchor::Start)
         };
-        canvas.text((x, y), name, TICK_SIZE, anchor, INK, false);
+        canvas.text((x, y), &name, TICK_SIZE, anchor, INK, false);
         free_from = if to_the_left { *at } else { at + 5.0 + width };
     }
 }
