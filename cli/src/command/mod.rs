@@ -45,7 +45,7 @@ pub(crate) enum Command {
     Worker(worker::Args),
     /// Sends a sweep to the queue; an edited file adds and removes points.
     Submit(submit::Args),
-    /// Counts per state, progress and ETA of one sweep or of all.
+    /// Counts per state and progress of one sweep or of all.
     Status(status::Args),
     /// The live view of a sweep.
     Watch(watch::Args),

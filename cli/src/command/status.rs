@@ -1,4 +1,4 @@
-//! `descent status`: counts per state, progress and ETA.
+//! `descent status`: counts per state and progress.
 
 use descent_coordinator::reader::Reader;
 use descent_proto::v1::{GetRequest, ListRequest, Sweep};
