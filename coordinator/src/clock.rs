@@ -10,7 +10,7 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
 }
 
-/// The machine's clock. It may jump; [`crate::maintain`] notices and expires nobody for it.
+/// The machine's clock. It may jump; `maintain` notices and expires nobody for it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
