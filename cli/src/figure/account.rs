@@ -253,7 +253,10 @@ fn features(text: &mut String, curves: &[Curve], known: &[Feature]) {
         "\n## Known values\n\nMNIST, n = 1,000, no label noise, no ridge, NumPy `lstsq` in f64 (three draws to N = 2,000, one above). At N = n the value is \
          that of a nearly singular system and varies by orders of magnitude between draws.\n",
     );
-    for curve in curves.iter().filter(|curve| curve.samples == 1000 && is_plain(curve)) {
+    for curve in curves
+        .iter()
+        .filter(|curve| curve.samples == 1000 && is_plain(curve))
+    {
         let _ = write!(text, "\n{}\n\n", curve.label());
         row(
             text,
