@@ -23,6 +23,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+#[cfg(feature = "worker")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Version of the package and commit of the build.
 pub(crate) const VERSION: &str = env!("DESCENT_VERSION");
 
