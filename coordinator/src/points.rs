@@ -99,7 +99,9 @@ pub(crate) fn axes(sweep: &Sweep) -> Vec<Axis> {
     let kind = |name: &str| match Setting::find(name).map(|setting| setting.kind) {
         Some(Kind::Integer { .. }) => AxisKind::Integer,
         Some(Kind::Float { .. }) => AxisKind::Real,
-        Some(Kind::Boolean | Kind::Word(_) | Kind::Text { .. }) | None => AxisKind::Text,
+        Some(Kind::Boolean | Kind::Word(_) | Kind::Text { .. } | Kind::Layers) | None => {
+            AxisKind::Text
+        }
     };
     sweep
         .axis_names()
@@ -113,13 +115,13 @@ pub(crate) fn axes(sweep: &Sweep) -> Vec<Axis> {
 
 fn columns(point: &Point) -> TrialColumns {
     let spec = &point.spec;
-    let (width, depth, ridge) = match spec.model {
-        ModelSpec::Mlp { width, depth, .. } => (width, depth, 0.0),
-        ModelSpec::Features { width, ridge, .. } => (width, 0, ridge),
+    let ridge = match spec.model {
+        ModelSpec::Mlp { .. } => 0.0,
+        ModelSpec::Features { ridge, .. } => ridge,
     };
     TrialColumns {
-        width: width.into(),
-        depth: depth.into(),
+        width: spec.model.width().into(),
+        depth: spec.model.depth().into(),
         parameters: signed(point.parameters),
         samples: signed(u64::from(point.shape.train_samples)),
         outputs: point.shape.outputs.into(),

@@ -73,13 +73,16 @@ pub fn pack_key(spec: &TrialSpec, data: ContentHash) -> PackKey {
         settings.push((name(Key::DataTestSamples), Value::Integer(samples.into())));
     }
     match &spec.model {
-        ModelSpec::Mlp { depth, .. } => {
+        ModelSpec::Mlp { .. } => {
             let optimizer = match spec.train.optimizer {
                 Optimizer::Sgd { .. } => "sgd",
                 Optimizer::Adam { .. } => "adam",
             };
             settings.extend([
-                (name(Key::ModelDepth), Value::Integer((*depth).into())),
+                (
+                    name(Key::ModelDepth),
+                    Value::Integer(spec.model.depth().into()),
+                ),
                 (name(Key::ModelKind), Value::Word("mlp")),
                 (
                     name(Key::TrainBatch),

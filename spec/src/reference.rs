@@ -15,6 +15,7 @@ pub fn settings() -> String {
         let default = match setting.fallback {
             Fallback::Required => "must be given".to_owned(),
             Fallback::All => "all".to_owned(),
+            Fallback::Absent => "none".to_owned(),
             fallback => fallback
                 .value()
                 .map_or_else(String::new, |value| format!("`{value}`")),

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::setting::{Bound, Fallback, Key, Kind, SETTINGS, Setting};
+use crate::setting::{Bound, Fallback, Key, Kind, MAX_LAYERS, SETTINGS, Setting};
 use crate::sweep::{
     MAX_AXIS_VALUES, MAX_BLOCKS, MAX_CONDITION_BYTES, MAX_NAME_BYTES, MAX_TABLES, RUN_SETTINGS,
 };
@@ -73,7 +73,7 @@ fn definitions(block: &Map<String, Value>) -> Map<String, Value> {
 }
 
 /// Tables of settings.
-const GROUPS: [&str; 4] = ["data", "model", "train", "evaluate"];
+const GROUPS: [&str; 5] = ["data", "model", "mask", "train", "evaluate"];
 
 fn refer(definition: &str) -> Value {
     json!({ "$ref": format!("#/definitions/{definition}") })
@@ -170,6 +170,11 @@ fn of_kind(kind: Kind) -> Value {
         }
         Kind::Word(words) => json!({ "enum": words }),
         Kind::Text { max } => json!({ "type": "string", "minLength": 1, "maxLength": max }),
+        Kind::Layers => {
+            let more = MAX_LAYERS - 1;
+            let units = "([1-9][0-9]{0,6}|10000000)";
+            json!({ "type": "string", "pattern": format!("^{units}(-{units}){{0,{more}}}$") })
+        }
     }
 }
 

@@ -97,22 +97,22 @@ impl Scope {
     }
 }
 
-/// Count of trained numbers, biases included. d inputs, L layers of H units, K outputs:
-/// (d + 1)·H + (L − 1)·(H + 1)·H + (H + 1)·K; N random features: N·K. Saturates.
+/// Count of trained numbers, biases included. d inputs, L layers of H₁, H₂, … units, K outputs:
+/// (d + 1)·H₁ + (H₁ + 1)·H₂ + … + (H_L + 1)·K; N random features: N·K. Saturates. Masked weights count.
 #[must_use]
 pub fn parameters(model: &ModelSpec, inputs: u32, outputs: u32) -> u64 {
     let (d, k) = (u64::from(inputs), u64::from(outputs));
-    match *model {
-        ModelSpec::Mlp { width, depth, .. } => {
-            let h = u64::from(width);
-            let hidden =
-                u64::from(depth.saturating_sub(1)).saturating_mul((h + 1).saturating_mul(h));
-            (d + 1)
-                .saturating_mul(h)
-                .saturating_add(hidden)
-                .saturating_add((h + 1).saturating_mul(k))
+    match model {
+        ModelSpec::Mlp { hidden, .. } => {
+            let mut count = 0_u64;
+            let mut below = d;
+            for units in hidden.iter().map(|&units| u64::from(units)).chain([k]) {
+                count = count.saturating_add((below + 1).saturating_mul(units));
+                below = units;
+            }
+            count
         }
-        ModelSpec::Features { width, .. } => u64::from(width).saturating_mul(k),
+        ModelSpec::Features { width, .. } => u64::from(*width).saturating_mul(k),
     }
 }
 
@@ -146,10 +146,14 @@ pub(crate) fn cost_with(spec: &TrialSpec, shape: &DataShape, measurements: u32) 
     let n = f64::from(shape.train_samples);
     let measured = shape.measured_samples();
     match spec.model {
-        ModelSpec::Mlp { width, depth, .. } => {
-            let h = f64::from(width);
-            let weights = d * h + (f64::from(depth) - 1.0) * h * h + h * k;
-            let train = f64::from(spec.train.epochs) * n * (6.0 * weights - 2.0 * d * h);
+        ModelSpec::Mlp { ref hidden, .. } => {
+            let (mut weights, mut below) = (0.0, d);
+            for units in hidden.iter().map(|&units| f64::from(units)).chain([k]) {
+                weights += below * units;
+                below = units;
+            }
+            let first = d * f64::from(spec.model.width());
+            let train = f64::from(spec.train.epochs) * n * (6.0 * weights - 2.0 * first);
             train + f64::from(measurements) * measured * 2.0 * weights
         }
         ModelSpec::Features { width, .. } => {
@@ -170,7 +174,7 @@ pub fn memory_bytes(spec: &TrialSpec, shape: &DataShape) -> u64 {
     const F64: u64 = 8;
     let parameters = parameters(&spec.model, shape.inputs, shape.outputs);
     match spec.model {
-        ModelSpec::Mlp { width, depth, .. } => {
+        ModelSpec::Mlp { ref hidden, .. } => {
             // Weights, gradients, and one or two moments.
             let copies = match spec.train.optimizer {
                 Optimizer::Sgd { .. } => 3,
@@ -178,7 +182,8 @@ pub fn memory_bytes(spec: &TrialSpec, shape: &DataShape) -> u64 {
             };
             // Activations and their gradients of one batch; measuring goes through in batches of the same order.
             let batch = u64::from(spec.train.batch.min(shape.train_samples)).max(256);
-            let units = u64::from(width) * u64::from(depth) + u64::from(shape.outputs);
+            let units: u64 = hidden.iter().map(|&units| u64::from(units)).sum();
+            let units = units + u64::from(shape.outputs);
             parameters
                 .saturating_mul(copies)
                 .saturating_add(batch.saturating_mul(units).saturating_mul(2))

@@ -25,6 +25,8 @@ pub struct TrialSpec {
     pub data: DataSpec,
     /// What learns.
     pub model: ModelSpec,
+    /// Which of its weights are kept.
+    pub mask: MaskSpec,
     /// How it learns. Closed forms ignore it.
     pub train: TrainSpec,
     /// When it is measured.
@@ -67,10 +69,8 @@ words!(
 pub enum ModelSpec {
     /// A fully connected ReLU network, biases everywhere, linear outputs.
     Mlp {
-        /// Units per hidden layer.
-        width: u32,
-        /// Number of hidden layers, at least 1.
-        depth: u32,
+        /// Units of each hidden layer, from the inputs on; at least one layer.
+        hidden: Vec<u32>,
         /// Distribution of the initial weights; biases start at 0.
         init: Init,
     },
@@ -88,11 +88,54 @@ pub enum ModelSpec {
 }
 
 impl ModelSpec {
-    /// Units per hidden layer, or number of random features.
+    /// A fully connected network of `depth` hidden layers of `width` units.
     #[must_use]
-    pub const fn width(&self) -> u32 {
+    pub fn uniform(width: u32, depth: u32, init: Init) -> Self {
+        Self::Mlp {
+            hidden: vec![width; depth as usize],
+            init,
+        }
+    }
+
+    /// Units of the first hidden layer, or number of random features.
+    #[must_use]
+    pub fn width(&self) -> u32 {
         match self {
-            Self::Mlp { width, .. } | Self::Features { width, .. } => *width,
+            Self::Mlp { hidden, .. } => hidden.first().copied().unwrap_or(0),
+            Self::Features { width, .. } => *width,
+        }
+    }
+
+    /// Number of hidden layers; random features have none.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        match self {
+            Self::Mlp { hidden, .. } => u32::try_from(hidden.len()).unwrap_or(u32::MAX),
+            Self::Features { .. } => 0,
+        }
+    }
+}
+
+/// Which weights of a network are kept; the others are 0 from the start and stay 0. Biases are always kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum MaskSpec {
+    /// All.
+    #[default]
+    None,
+    /// A random share of every layer's weights, drawn with the trial's seed: round(density · weights) of each.
+    Random {
+        /// The share, in `(0, 1]`.
+        density: f64,
+    },
+}
+
+impl MaskSpec {
+    /// Share of weights kept.
+    #[must_use]
+    pub const fn density(&self) -> f64 {
+        match self {
+            Self::None => 1.0,
+            Self::Random { density } => *density,
         }
     }
 }

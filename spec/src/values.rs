@@ -1,9 +1,9 @@
 //! Settings with values, as given: not yet canonical. What files and axes fill, and what trials are resolved from.
 
-use crate::setting::{Applies, Fallback, Key};
+use crate::setting::{Applies, Fallback, Key, layers};
 use crate::trial::{
-    DataSpec, EvaluateSpec, Experiment, FeatureKind, Init, Loss, ModelSpec, Optimizer, Schedule,
-    Scope, Spread, TrainSpec, TrialSpec,
+    DataSpec, EvaluateSpec, Experiment, FeatureKind, Init, Loss, MaskSpec, ModelSpec, Optimizer,
+    Schedule, Scope, Spread, TrainSpec, TrialSpec,
 };
 use crate::value::Value;
 
@@ -156,6 +156,11 @@ impl Values {
             experiment,
             data: self.data()?,
             model: self.model(features)?,
+            mask: if features.is_some() {
+                MaskSpec::None
+            } else {
+                self.mask()?
+            },
             train: if features.is_some() {
                 Self::untrained()
             } else {
@@ -194,11 +199,10 @@ impl Values {
     }
 
     fn model(&self, features: Option<FeatureKind>) -> Result<ModelSpec, Unresolved> {
-        let width = self.count(Key::ModelWidth)?;
         Ok(match features {
             Some(kind) => ModelSpec::Features {
                 kind,
-                width,
+                width: self.count(Key::ModelWidth)?,
                 bandwidth: match kind {
                     FeatureKind::Fourier => self.number(Key::ModelBandwidth)?,
                     FeatureKind::Relu => 1.0,
@@ -206,8 +210,7 @@ impl Values {
                 ridge: self.number(Key::ModelRidge)?,
             },
             None => ModelSpec::Mlp {
-                width,
-                depth: self.count(Key::ModelDepth)?,
+                hidden: self.hidden()?,
                 init: match self.word(Key::ModelInit)? {
                     "glorot-uniform" => Init::GlorotUniform,
                     "glorot-normal" => Init::GlorotNormal,
@@ -218,6 +221,27 @@ impl Values {
                     other => unreachable!("the table does not list the init `{other}`"),
                 },
             },
+        })
+    }
+
+    /// Units of each hidden layer.
+    fn hidden(&self) -> Result<Vec<u32>, Unresolved> {
+        match self.given(Key::ModelShape).and_then(Value::as_text) {
+            Some(text) => Ok(layers(text).expect("the table checks the text")),
+            None => {
+                let (width, depth) = (self.count(Key::ModelWidth)?, self.count(Key::ModelDepth)?);
+                Ok(vec![width; depth as usize])
+            }
+        }
+    }
+
+    fn mask(&self) -> Result<MaskSpec, Unresolved> {
+        Ok(match self.word(Key::MaskKind)? {
+            "none" => MaskSpec::None,
+            "random" => MaskSpec::Random {
+                density: self.number(Key::MaskDensity)?,
+            },
+            other => unreachable!("the table does not list the mask `{other}`"),
         })
     }
 

@@ -7,8 +7,8 @@
 use std::time::Instant;
 
 use descent_spec::trial::{
-    DataSpec, EvaluateSpec, Experiment, Init, Loss, ModelSpec, Optimizer, Schedule, Scope, Spread,
-    TrainSpec, TrialSpec,
+    DataSpec, EvaluateSpec, Experiment, Init, Loss, MaskSpec, ModelSpec, Optimizer, Schedule,
+    Scope, Spread, TrainSpec, TrialSpec,
 };
 use descent_training::data::DataStore;
 use descent_training::device::Device;
@@ -75,11 +75,8 @@ fn spec(width: u32, batch: u32) -> TrialSpec {
             label_noise: 0.0,
             seed: 0,
         },
-        model: ModelSpec::Mlp {
-            width,
-            depth: 1,
-            init: Init::GlorotUniform,
-        },
+        model: ModelSpec::uniform(width, 1, Init::GlorotUniform),
+        mask: MaskSpec::None,
         train: TrainSpec {
             loss: Loss::Squared,
             optimizer: Optimizer::Sgd {

@@ -14,7 +14,7 @@ use crate::device::Device;
 use crate::ending::Place;
 use crate::features;
 use crate::kernel::Isa;
-use crate::mlp::{Loose, Plan, Stack, State};
+use crate::mlp::{Loose, Mask, Plan, Stack, State};
 use crate::pack::{Event, Member, Pack, Progress, TrainError};
 use crate::samples::samples;
 use crate::weights;
@@ -114,16 +114,21 @@ fn start(
         }
         _ => None,
     };
-    let state = match (resumed, &member.parent_weights) {
+    let mask = Mask::draw(&plan).map(Arc::new);
+    let mut state = match (resumed, &member.parent_weights) {
         (Some(state), _) => state,
         (None, Some(bytes)) => State::reusing(&plan, &weights::parent(bytes, &plan)?),
         (None, None) => State::fresh(&plan),
     };
+    if let Some(mask) = &mask {
+        mask.apply(&mut state.layers);
+    }
     Ok(Loose {
         key: member.key,
         plan: Arc::new(plan),
         data,
         labels,
+        mask,
         state,
     })
 }

@@ -146,16 +146,16 @@ pub(crate) fn parent(bytes: &[u8], plan: &Plan) -> Result<Vec<Dense>, TrainError
     let mut file = Unpacked::open(bytes)?;
     let wanted = plan.shapes();
     let layers = file.take("", wanted.len(), |index, (rows, columns)| {
-        let (last, width) = (wanted.len() - 1, plan.width);
+        let (wanted_rows, wanted_columns) = wanted[index];
         let rows_fit = if index == 0 {
-            rows == wanted[0].0
+            rows == wanted_rows
         } else {
-            (2..=width + 1).contains(&rows)
+            (2..=wanted_rows).contains(&rows)
         };
-        let columns_fit = if index == last {
-            columns == plan.outputs
+        let columns_fit = if index == wanted.len() - 1 {
+            columns == wanted_columns
         } else {
-            (1..=width).contains(&columns)
+            (1..=wanted_columns).contains(&columns)
         };
         rows_fit && columns_fit
     })?;

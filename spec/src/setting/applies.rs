@@ -16,6 +16,8 @@ pub enum Test {
     Given,
     /// It is a number other than 0.
     NonZero,
+    /// It has no value.
+    Absent,
 }
 
 /// A test of one other setting.
@@ -39,7 +41,8 @@ pub enum Applies {
 }
 
 impl Condition {
-    /// Whether the other setting's value in effect passes; `None` (it means nothing itself, or is "all") passes nothing.
+    /// Whether the other setting's value in effect passes; `None` (it means nothing itself, is "all", or is left
+    /// out) passes none but [`Test::Absent`].
     #[must_use]
     pub fn holds(&self, value: Option<&Value>) -> bool {
         let word = value.and_then(Value::as_text);
@@ -50,6 +53,7 @@ impl Condition {
             Test::NonZero => value
                 .and_then(Value::as_number)
                 .is_some_and(|number| number != 0.0),
+            Test::Absent => value.is_none(),
         }
     }
 }
@@ -69,6 +73,7 @@ impl fmt::Display for Condition {
             Test::NoneOf(words) => write!(f, "{name} is not {}", list(words)),
             Test::Given => write!(f, "{name} is given"),
             Test::NonZero => write!(f, "{name} is not 0"),
+            Test::Absent => write!(f, "{name} is not given"),
         }
     }
 }

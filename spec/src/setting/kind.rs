@@ -39,6 +39,25 @@ pub enum Kind {
         /// Most bytes.
         max: usize,
     },
+    /// Units of hidden layers, as in `300-100`.
+    Layers,
+}
+
+/// Most hidden layers of a network.
+pub const MAX_LAYERS: usize = 32;
+/// Most units of one layer.
+pub const MAX_UNITS: u64 = 10_000_000;
+
+/// The numbers of a text like `300-100`, if it is one and in its one spelling.
+#[must_use]
+pub fn layers(text: &str) -> Option<Vec<u32>> {
+    let units = |text: &str| {
+        let units: u32 = text.parse().ok()?;
+        let plain = text.starts_with(|first: char| first.is_ascii_digit() && first != '0');
+        (plain && u64::from(units) <= MAX_UNITS).then_some(units)
+    };
+    let layers: Vec<u32> = text.split('-').map(units).collect::<Option<_>>()?;
+    (layers.len() <= MAX_LAYERS).then_some(layers)
 }
 
 /// Why a value does not fit a setting: what was expected.
@@ -75,7 +94,9 @@ impl Kind {
                 .ok_or_else(|| self.unfit(&value)),
             #[expect(clippy::cast_precision_loss, reason = "the number is meant as a float")]
             Self::Float { .. } => self.float(value as f64).map_err(|_| self.unfit(&value)),
-            Self::Boolean | Self::Word(_) | Self::Text { .. } => Err(self.unfit(&value)),
+            Self::Boolean | Self::Word(_) | Self::Text { .. } | Self::Layers => {
+                Err(self.unfit(&value))
+            }
         }
     }
 
@@ -108,7 +129,7 @@ impl Kind {
                     Err(unfit())
                 }
             }
-            Self::Boolean | Self::Word(_) | Self::Text { .. } => Err(unfit()),
+            Self::Boolean | Self::Word(_) | Self::Text { .. } | Self::Layers => Err(unfit()),
         }
     }
 
@@ -145,9 +166,12 @@ impl Kind {
             Self::Text { max } if !value.is_empty() && value.len() <= max => {
                 Ok(Value::Text(value.into()))
             }
-            Self::Text { .. } | Self::Boolean | Self::Integer { .. } | Self::Float { .. } => {
-                Err(self.unfit(&found()))
-            }
+            Self::Layers if layers(value).is_some() => Ok(Value::Text(value.into())),
+            Self::Text { .. }
+            | Self::Layers
+            | Self::Boolean
+            | Self::Integer { .. }
+            | Self::Float { .. } => Err(self.unfit(&found())),
         }
     }
 
@@ -199,6 +223,10 @@ impl fmt::Display for Kind {
                 Ok(())
             }
             Self::Text { max } => write!(f, "a text of 1 to {max} bytes"),
+            Self::Layers => write!(
+                f,
+                "1 to {MAX_LAYERS} whole numbers from 1 to {MAX_UNITS} with hyphens between, such as \"300-100\""
+            ),
         }
     }
 }

@@ -8,7 +8,7 @@ mod kind;
 mod table;
 
 pub use applies::{Applies, Condition, Test};
-pub use kind::{Bound, Kind, Unfit};
+pub use kind::{Bound, Kind, MAX_LAYERS, MAX_UNITS, Unfit, layers};
 pub use table::{Key, SETTINGS};
 
 use crate::value::Value;
@@ -20,6 +20,8 @@ pub enum Fallback {
     Required,
     /// Everything that there is.
     All,
+    /// Nothing: other settings say the same in another way.
+    Absent,
     /// This switch.
     Boolean(bool),
     /// This whole number.
@@ -31,11 +33,11 @@ pub enum Fallback {
 }
 
 impl Fallback {
-    /// The default as a value; `None` for [`Fallback::Required`] and [`Fallback::All`].
+    /// The default as a value; `None` for [`Fallback::Required`], [`Fallback::All`] and [`Fallback::Absent`].
     #[must_use]
     pub const fn value(self) -> Option<Value> {
         match self {
-            Self::Required | Self::All => None,
+            Self::Required | Self::All | Self::Absent => None,
             Self::Boolean(value) => Some(Value::Boolean(value)),
             Self::Integer(value) => Some(Value::Integer(value)),
             Self::Float(value) => Some(Value::Float(value)),

@@ -1,6 +1,6 @@
 //! The table itself, sorted by name.
 
-use super::{Applies, Bound, Condition, Fallback, Kind, Setting, Test};
+use super::{Applies, Bound, Condition, Fallback, Kind, MAX_UNITS, Setting, Test};
 
 /// Makes the keys and the table from one list, so that `SETTINGS[key as usize]` is the key's row.
 macro_rules! settings {
@@ -68,6 +68,17 @@ const MLP: Applies = Applies::All(&[Condition {
     key: Key::ModelKind,
     test: Test::OneOf(&["mlp"]),
 }]);
+/// Means something for networks whose hidden layers are equally wide.
+const UNIFORM: Applies = Applies::All(&[
+    Condition {
+        key: Key::ModelKind,
+        test: Test::OneOf(&["mlp"]),
+    },
+    Condition {
+        key: Key::ModelShape,
+        test: Test::Absent,
+    },
+]);
 /// Means something for closed forms.
 const FEATURES: Applies = Applies::All(&[Condition {
     key: Key::ModelKind,
@@ -128,13 +139,21 @@ settings! {
         Kind::Word(&["risk-curve", "random-features"]), Fallback::Word("risk-curve"), "",
         Applies::Always, OF_THE_SWEEP,
         "The kind of question.";
+    MaskDensity = "mask.density", Some("density"),
+        Kind::Float { min: Bound::Open(0.0), max: Bound::Closed(1.0) }, Fallback::Required, "",
+        Applies::All(&[Condition { key: Key::MaskKind, test: Test::NoneOf(&["none"]) }]), DECIDES,
+        "Share of each layer's weights kept; the others are 0 from the start and stay 0. Biases are always kept.";
+    MaskKind = "mask.kind", None,
+        Kind::Word(&["none", "random"]), Fallback::Word("none"), "",
+        MLP, DECIDES,
+        "Which weights are kept: all, or a random share drawn with `seed`.";
     ModelBandwidth = "model.bandwidth", Some("bandwidth"),
         Kind::Float { min: Bound::Open(0.0), max: Bound::Closed(1e9) }, Fallback::Float(5.0), "",
         Applies::All(&[Condition { key: Key::ModelKind, test: Test::OneOf(&["fourier-features"]) }]), DECIDES,
         "Bandwidth of the kernel: directions are normal with standard deviation 1 / bandwidth.";
     ModelDepth = "model.depth", Some("depth"),
         Kind::Integer { min: 1, max: 64 }, Fallback::Integer(1), "layers",
-        MLP, DECIDES,
+        UNIFORM, DECIDES,
         "Number of hidden layers.";
     ModelInit = "model.init", None,
         Kind::Word(&["glorot-uniform", "glorot-normal", "he-normal", "normal"]), Fallback::Word("glorot-uniform"), "",
@@ -152,9 +171,13 @@ settings! {
         Kind::Float { min: Bound::Closed(0.0), max: Bound::Closed(1e12) }, Fallback::Float(0.0), "",
         FEATURES, DECIDES,
         "Ridge λ of ‖Φa − y‖² + λ‖a‖²; 0: least squares, of minimum norm where it interpolates.";
+    ModelShape = "model.shape", Some("shape"),
+        Kind::Layers, Fallback::Absent, "",
+        MLP, DECIDES,
+        "Units of each hidden layer, from the inputs on; in place of `model.width` and `model.depth`.";
     ModelWidth = "model.width", Some("width"),
-        Kind::Integer { min: 1, max: 10_000_000 }, Fallback::Required, "units",
-        Applies::Always, DECIDES,
+        Kind::Integer { min: 1, max: MAX_UNITS }, Fallback::Required, "units",
+        Applies::All(&[Condition { key: Key::ModelShape, test: Test::Absent }]), DECIDES,
         "Units per hidden layer, or number of random features.";
     Seed = "seed", None,
         SEED, Fallback::Integer(0), "",

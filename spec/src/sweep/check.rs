@@ -168,6 +168,7 @@ pub(crate) fn missing(report: &mut Report<'_>, path: &Path<'_>, key: Key) {
         .unwrap_or(0..0);
     let example = match key.setting().kind {
         Kind::Text { .. } => "\"mnist-4k\"",
+        Kind::Layers => "\"300-100\"",
         Kind::Float { .. } => "0.01",
         _ => "100",
     };

@@ -61,10 +61,10 @@ pub(crate) fn may(
 /// Whether a setting can mean something on this path: an over-estimate, each condition for itself.
 pub(crate) fn may_apply(path: &Path<'_>, key: Key, experiment: Experiment) -> bool {
     let holds = |condition: &Condition| {
-        may_apply(path, condition.key, experiment)
-            && may(path, condition.key, experiment, &|value| {
-                condition.holds(value)
-            })
+        let other_applies = may_apply(path, condition.key, experiment);
+        let passes = |value: Option<&Value>| condition.holds(value);
+        (!other_applies && condition.holds(None))
+            || (other_applies && may(path, condition.key, experiment, &passes))
     };
     match key.setting().applies {
         Applies::Always => true,

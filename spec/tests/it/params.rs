@@ -2,7 +2,7 @@
 
 use descent_spec::params::{InvalidParams, Params};
 use descent_spec::setting::{Applies, Fallback, Key, Kind, SETTINGS, Setting};
-use descent_spec::trial::{Init, ModelSpec, Optimizer, Schedule, Spread};
+use descent_spec::trial::{Init, MaskSpec, ModelSpec, Optimizer, Schedule, Spread};
 use proptest::prelude::*;
 
 fn canonical(json: &str) -> String {
@@ -140,11 +140,7 @@ fn resolves_to_a_typed_trial() {
     .unwrap();
     assert_eq!(
         spec.model,
-        ModelSpec::Mlp {
-            width: 7,
-            depth: 2,
-            init: Init::Normal { sd: 0.1 }
-        }
+        ModelSpec::uniform(7, 2, Init::Normal { sd: 0.1 })
     );
     assert_eq!(
         spec.train.optimizer,
@@ -168,6 +164,34 @@ fn resolves_to_a_typed_trial() {
         (Some(100), None, 4)
     );
     assert!(spec.data.centre);
+}
+
+#[test]
+fn layers_of_different_widths() {
+    let resolve = |json: &str| Params::from_json(json).unwrap().resolve();
+    let json = |model: &str| {
+        format!(
+            r#"{{"data.dataset":"mnist",{model},"train.epochs":5,"train.optimizer.lr":0.01,"mask.kind":"random","mask.density":0.25}}"#
+        )
+    };
+    let spec = resolve(&json(r#""model.shape":"300-100""#)).unwrap();
+    let hidden = vec![300, 100];
+    let init = Init::GlorotUniform;
+    assert_eq!(spec.model, ModelSpec::Mlp { hidden, init });
+    assert_eq!((spec.model.width(), spec.model.depth()), (300, 2));
+    assert_eq!(spec.mask, MaskSpec::Random { density: 0.25 });
+    assert_eq!(
+        descent_spec::shape::parameters(&spec.model, 784, 10),
+        785 * 300 + 301 * 100 + 101 * 10
+    );
+    // A width beside a shape means nothing, and tells no two trials apart.
+    let both = Params::from_json(&json(r#""model.shape":"300-100","model.width":7"#)).unwrap();
+    let one = Params::from_json(&json(r#""model.shape":"300-100""#)).unwrap();
+    assert_eq!(both, one);
+    for bad in ["300,100", "300-", "0-7", "007", "1e3", "10000001", "3 - 4"] {
+        let json = json(&format!(r#""model.shape":"{bad}""#));
+        assert!(Params::from_json(&json).is_err(), "{bad}");
+    }
 }
 
 #[test]
@@ -207,7 +231,7 @@ fn the_table_is_sorted_and_unambiguous() {
         }
         // A default fits its own bounds.
         let fits = match setting.fallback {
-            Fallback::Required | Fallback::All => true,
+            Fallback::Required | Fallback::All | Fallback::Absent => true,
             Fallback::Boolean(_) => setting.kind == Kind::Boolean,
             Fallback::Integer(value) => setting.kind.integer(i64::try_from(value).unwrap()).is_ok(),
             Fallback::Float(value) => setting.kind.float(value).is_ok(),
@@ -240,6 +264,9 @@ fn fitting(key: Key) -> BoxedStrategy<serde_json::Value> {
         Kind::Float { .. } => (1e-9_f64..1.0).prop_map(Into::into).boxed(),
         Kind::Word(words) => proptest::sample::select(words).prop_map(Into::into).boxed(),
         Kind::Text { .. } => "\\PC{1,20}".prop_map(Into::into).boxed(),
+        Kind::Layers => "[1-9][0-9]{0,3}(-[1-9][0-9]{0,3}){0,3}"
+            .prop_map(Into::into)
+            .boxed(),
     }
 }
 

@@ -68,6 +68,11 @@ const VALUES: &[&str] = &[
     "\"\"",
     "\"x\"",
     "\"mlp\"",
+    "\"300-100\"",
+    "\"300-\"",
+    "\"0-7\"",
+    "\"10000000\"",
+    "\"10000001\"",
     "\"sgd\"",
     "\"adam\"",
     "\"never\"",
@@ -99,6 +104,8 @@ const AXES: &[&str] = &[
     "[[1]]",
     "3",
     "\"a\"",
+    "[\"300-100\", \"7\"]",
+    "[\"300-\"]",
     "{}",
     "{ values = [1, 2] }",
     "{ values = [] }",
@@ -146,6 +153,7 @@ fn context(key: Key) -> Vec<(Key, String)> {
             },
             Test::Given => "100".to_owned(),
             Test::NonZero => "0.5".to_owned(),
+            Test::Absent => continue,
         };
         given.extend(context(condition.key));
         given.push((condition.key, value));
@@ -179,7 +187,8 @@ fn around(key: Key) -> String {
     }
     let reuses =
         given.iter().any(|(key, _)| *key == Key::TrainWeightReuse) || key == Key::TrainWeightReuse;
-    let axis = key == Key::ModelWidth || reuses;
+    // A shape takes the width's place.
+    let axis = matches!(key, Key::ModelWidth | Key::ModelShape) || reuses;
     if !axis {
         given.push((Key::ModelWidth, "7".to_owned()));
     }

@@ -46,6 +46,8 @@ pub(super) struct Solo {
     targets: Tensor,
     /// Weights `[inputs, units]` and bias `[units]` of every layer, in turn.
     vars: Vec<Var>,
+    /// 1 for every weight kept and 0 for the others, layer by layer; empty where all are kept.
+    masks: Vec<Tensor>,
     moments: Vec<Vec<Tensor>>,
     step: u64,
     order: Vec<u32>,
@@ -58,6 +60,7 @@ impl Solo {
             plan,
             data,
             labels,
+            mask,
             state,
         } = member;
         let outputs = plan.outputs;
@@ -83,6 +86,19 @@ impl Solo {
             .iter()
             .map(Var::from_tensor)
             .collect::<Result<_, _>>()?;
+        let masks = match &mask {
+            Some(mask) => {
+                let layers = mask.layers().iter();
+                layers
+                    .map(|layer| {
+                        let inputs = layer.rows - 1;
+                        let kept = &layer.values[..inputs * layer.columns];
+                        Tensor::from_slice(kept, (inputs, layer.columns), device)
+                    })
+                    .collect::<Result<_, _>>()?
+            }
+            None => Vec::new(),
+        };
         let moments = state
             .moments
             .iter()
@@ -99,6 +115,7 @@ impl Solo {
             device: device.clone(),
             splits,
             vars,
+            masks,
             moments,
             step: state.step,
             order,
@@ -152,12 +169,12 @@ impl Solo {
 
     /// Sums of every hidden layer's outputs, and the network's outputs. relu′(0) is 0: the mask is a constant.
     fn forward(&self, x: &Tensor) -> candle_core::Result<(Vec<Tensor>, Tensor)> {
-        let mut hidden = Vec::with_capacity(self.plan.depth);
+        let mut hidden = Vec::with_capacity(self.plan.depth());
         let mut activations = x.clone();
         let mut sums = x.clone();
         for (index, layer) in self.vars.chunks_exact(2).enumerate() {
             sums = activations.matmul(&layer[0])?.broadcast_add(&layer[1])?;
-            if index < self.plan.depth {
+            if index < self.plan.depth() {
                 let mask = sums.detach().gt(0.0_f32)?.to_dtype(DType::F32)?;
                 activations = (&sums * mask)?;
                 hidden.push(activations.clone());
@@ -205,6 +222,10 @@ impl Solo {
                 (gradient + (var.as_detached_tensor() * plan.decay)?)?
             } else {
                 gradient
+            };
+            let gradient = match self.masks.get(index / 2) {
+                Some(mask) if index % 2 == 0 => (gradient * mask)?,
+                _ => gradient,
             };
             let moved = self.moved(index, &gradient)?;
             self.vars[index].set(&moved)?;
@@ -257,7 +278,7 @@ impl Solo {
 
     /// Measures, and says whether the member stays.
     fn measure(&self, place: &Place, events: &mut Vec<Event>) -> candle_core::Result<bool> {
-        let mut live = vec![0.0_f32; self.plan.width * self.plan.depth];
+        let mut live = vec![0.0_f32; self.plan.hidden.iter().sum()];
         let train = self.tally(&self.splits.train, &self.labels, Some(&mut live))?;
         let validation = self.tally(&self.splits.validation, &self.data.validation_y, None)?;
         let test = self.tally(&self.splits.test, &self.data.test_y, None)?;
@@ -302,7 +323,10 @@ impl Solo {
                 tally.samples += 1;
             }
             if let Some(live) = &mut live {
-                for (live, hidden) in live.chunks_exact_mut(self.plan.width).zip(hidden) {
+                let mut rest = &mut **live;
+                for (&units, hidden) in self.plan.hidden.iter().zip(hidden) {
+                    let (live, after) = rest.split_at_mut(units);
+                    rest = after;
                     for (live, top) in live.iter_mut().zip(hidden.max(0)?.to_vec1::<f32>()?) {
                         *live = live.max(top);
                     }

@@ -13,6 +13,11 @@ pub(crate) struct Descend<'a> {
     pub(crate) deltas: &'a [f32],
     pub(crate) panels: Panels,
     pub(crate) weights: &'a mut [f32],
+    /// Laid out as the weights: all bits set for a weight that is kept, none for one that is not, whose gradient is then 0.
+    /// Read only for the panels that `masked` names.
+    pub(crate) mask: &'a [f32],
+    /// For every panel whether it has weights that are not kept; empty where none has.
+    pub(crate) masked: &'a [bool],
     pub(crate) rule: Rule<'a>,
 }
 
@@ -110,6 +115,15 @@ impl Descend<'_> {
         let width = V * (size_of::<L::Register>() / size_of::<f32>());
         let here = column * self.depth + row * width;
         let there = here + R * width;
+        let index = column / self.panels.full();
+        if self.masked.get(index).copied().unwrap_or(false) {
+            let mask = L::split(&self.mask[here..there]);
+            for r in 0..R {
+                for v in 0..V {
+                    gradient[r][v] = lanes.and(gradient[r][v], mask[r * V + v]);
+                }
+            }
+        }
         let weights = L::split_mut(&mut self.weights[here..there]);
         let columns = column..column + width;
         // The last row is the bias.

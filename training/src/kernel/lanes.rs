@@ -19,6 +19,8 @@ pub(crate) trait Lanes: Copy {
     fn neg(self, a: Self::Register) -> Self::Register;
     fn div(self, a: Self::Register, b: Self::Register) -> Self::Register;
     fn sqrt(self, a: Self::Register) -> Self::Register;
+    /// The bits that both have.
+    fn and(self, a: Self::Register, b: Self::Register) -> Self::Register;
 }
 
 /// Registers of an instruction set with fused multiply-add.
@@ -64,6 +66,10 @@ impl<S: Simd> Lanes for Fused<S> {
     #[inline(always)]
     fn sqrt(self, a: S::f32s) -> S::f32s {
         self.0.sqrt_f32s(a)
+    }
+    #[inline(always)]
+    fn and(self, a: S::f32s, b: S::f32s) -> S::f32s {
+        self.0.and_f32s(a, b)
     }
 }
 
@@ -122,6 +128,10 @@ impl Lanes for Portable {
     fn sqrt(self, a: Eight) -> Eight {
         a.map(f32::sqrt)
     }
+    #[inline(always)]
+    fn and(self, a: Eight, b: Eight) -> Eight {
+        each(a, b, |a, b| f32::from_bits(a.to_bits() & b.to_bits()))
+    }
 }
 
 /// Two registers of 4 as one of 8, so that a tile's columns never straddle panels.
@@ -172,5 +182,9 @@ impl<S: Simd> Lanes for Paired<S> {
     #[inline(always)]
     fn sqrt(self, a: [S::f32s; 2]) -> [S::f32s; 2] {
         [self.0.sqrt_f32s(a[0]), self.0.sqrt_f32s(a[1])]
+    }
+    #[inline(always)]
+    fn and(self, a: [S::f32s; 2], b: [S::f32s; 2]) -> [S::f32s; 2] {
+        [self.0.and_f32s(a[0], b[0]), self.0.and_f32s(a[1], b[1])]
     }
 }

@@ -57,6 +57,11 @@ impl Panels {
         self.columns
     }
 
+    /// Columns of every panel but the last.
+    pub(crate) const fn full(self) -> usize {
+        self.full
+    }
+
     /// The panel that a column lies in.
     pub(crate) fn of(self, column: usize) -> Panel {
         // Most layers have one panel, and a division takes long.

@@ -58,6 +58,8 @@ fn products(isa: Isa, rows: usize, depth: usize, columns: usize) -> (Vec<f32>, V
         deltas: &deltas,
         panels,
         weights: &mut weights,
+        mask: &[],
+        masked: &[],
         rule: Rule::Sgd {
             velocity: &mut velocity,
             rate: &constant(0.5),

@@ -28,7 +28,7 @@ pub(crate) fn measure(
         .collect();
     let mut live: Vec<Vec<bool>> = chosen
         .iter()
-        .map(|&index| vec![false; seats[index].plan.width * seats[index].plan.depth])
+        .map(|&index| vec![false; seats[index].plan.hidden.iter().sum()])
         .collect();
     let mut split = |x: &[f32], y: Option<&[u8]>, count: usize| -> Vec<Tally> {
         let mut tallies = vec![Tally::default(); chosen.len()];

@@ -6,6 +6,7 @@ use descent_spec::trial::Optimizer;
 
 use super::evaluate;
 use super::layer::Layer;
+use super::mask::Mask;
 use super::plan::Plan;
 use super::seat::{Seat, moments};
 use super::state::State;
@@ -25,6 +26,8 @@ pub(crate) struct Loose {
     pub(crate) plan: Arc<Plan>,
     pub(crate) data: Arc<Prepared>,
     pub(crate) labels: Arc<[u8]>,
+    /// Which weights are kept; `None`: all.
+    pub(crate) mask: Option<Arc<Mask>>,
     pub(crate) state: State,
 }
 
@@ -41,7 +44,7 @@ impl Loose {
 
     /// Columns in the stacked layer.
     pub(crate) fn columns(&self) -> usize {
-        self.plan.width.next_multiple_of(TILE)
+        self.plan.first().next_multiple_of(TILE)
     }
 }
 
@@ -73,16 +76,10 @@ impl Group {
         for member in members {
             let after = column + member.columns();
             stacked.put(column, &member.state.layers[0], &moments(&member.state, 0));
-            let state = &member.state;
-            seats.push(Seat::new(
-                member.key,
-                member.plan,
-                member.labels,
-                column,
-                state,
-                work.stride,
-                isa,
-            ));
+            if let Some(mask) = &member.mask {
+                stacked.put_mask(column, &mask.layers()[0]);
+            }
+            seats.push(Seat::new(member, column, work.stride, isa));
             column = after;
         }
         let mut group = Self {
@@ -112,7 +109,7 @@ impl Group {
     /// A copy of all that going on exactly takes.
     pub(crate) fn state(&self, seat: &Seat) -> State {
         let part = |part: usize| {
-            let first = self.stacked.get(part, seat.column, seat.plan.width);
+            let first = self.stacked.get(part, seat.column, seat.plan.first());
             std::iter::once(first).chain(seat.get(part)).collect()
         };
         State {
@@ -130,6 +127,7 @@ impl Group {
             plan: Arc::clone(&seat.plan),
             data: Arc::clone(&self.data),
             labels: Arc::clone(&seat.labels),
+            mask: seat.mask.clone(),
             state: self.state(seat),
         });
         loose.collect()
@@ -183,7 +181,7 @@ impl Group {
 
     fn set_coefficients(&mut self) {
         for seat in &mut self.seats {
-            let columns = seat.column..seat.column + seat.plan.width;
+            let columns = seat.column..seat.column + seat.plan.first();
             self.stacked
                 .set_coefficients(columns, &seat.plan, self.step);
             seat.set_coefficients(self.step);
@@ -234,7 +232,7 @@ impl Group {
 
     fn is_finite(&self, seat: &Seat) -> bool {
         self.stacked
-            .get(0, seat.column, seat.plan.width)
+            .get(0, seat.column, seat.plan.first())
             .is_finite()
             && seat.get(0).all(|layer| layer.is_finite())
     }

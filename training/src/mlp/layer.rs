@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::dense::Dense;
 use super::plan::Plan;
-use crate::kernel::{Descend, Forward, Isa, Panels, Rule};
+use crate::kernel::{Descend, Forward, Isa, Panels, Rule, TILE};
 use descent_spec::trial::Optimizer;
 
 /// Weights `[depth, columns]`, the last row the bias, stored in panels.
@@ -13,6 +13,10 @@ pub(crate) struct Layer {
     pub(crate) panels: Panels,
     weights: Vec<f32>,
     moments: [Vec<f32>; 2],
+    /// All bits set for every weight that is kept, none for the others, laid out as the weights; empty where all are kept.
+    mask: Vec<f32>,
+    /// The panels that have weights which are not kept.
+    masked: Vec<bool>,
     coefficients: Coefficients,
 }
 
@@ -41,6 +45,8 @@ impl Layer {
             panels,
             weights: numbers(true),
             moments: [numbers(true), numbers(adam)],
+            mask: Vec::new(),
+            masked: Vec::new(),
             coefficients: Coefficients {
                 rate: column(true),
                 decay: column(true),
@@ -63,6 +69,24 @@ impl Layer {
                 for (unit, &value) in dense.row(row).iter().enumerate() {
                     numbers[panels.index(row, column + unit, depth)] = value;
                 }
+            }
+        }
+    }
+
+    /// Keeps only some of a member's weights.
+    pub(crate) fn put_mask(&mut self, column: usize, mask: &Dense) {
+        const KEPT: f32 = f32::from_bits(u32::MAX);
+        if self.mask.is_empty() {
+            self.mask = vec![KEPT; self.weights.len()];
+            self.masked = vec![false; self.panels.iter().count()];
+        }
+        for unit in (column..column + mask.columns).step_by(TILE) {
+            self.masked[unit / self.panels.full()] = true;
+        }
+        for row in 0..self.depth {
+            for (unit, &kept) in mask.row(row).iter().enumerate() {
+                let index = self.panels.index(row, column + unit, self.depth);
+                self.mask[index] = if kept == 0.0 { 0.0 } else { KEPT };
             }
         }
     }
@@ -176,6 +200,8 @@ impl Layer {
             deltas,
             panels: self.panels,
             weights: &mut self.weights,
+            mask: &self.mask,
+            masked: &self.masked,
             rule,
         });
     }

@@ -8,6 +8,7 @@ mod evaluate;
 mod group;
 mod layer;
 pub(crate) mod loss;
+mod mask;
 mod plan;
 mod seat;
 mod stack;
@@ -16,6 +17,7 @@ mod workspace;
 
 pub(crate) use dense::Dense;
 pub(crate) use group::Loose;
+pub(crate) use mask::Mask;
 pub(crate) use plan::Plan;
 pub(crate) use stack::Stack;
 pub(crate) use state::State;

@@ -1,7 +1,9 @@
 //! What is fixed about one member: its shape, its rule, its length.
 
 use descent_spec::shape;
-use descent_spec::trial::{Experiment, Init, Loss, ModelSpec, Optimizer, Schedule, TrialSpec};
+use descent_spec::trial::{
+    Experiment, Init, Loss, MaskSpec, ModelSpec, Optimizer, Schedule, TrialSpec,
+};
 
 use crate::data::Prepared;
 use crate::pack::TrainError;
@@ -11,11 +13,12 @@ use crate::stream::Stream;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Plan {
     pub(crate) inputs: usize,
-    pub(crate) width: usize,
-    pub(crate) depth: usize,
+    /// Units of each hidden layer; at least one layer.
+    pub(crate) hidden: Vec<usize>,
     pub(crate) outputs: usize,
     pub(crate) parameters: u64,
     pub(crate) init: Init,
+    pub(crate) mask: MaskSpec,
     pub(crate) seed: u64,
     pub(crate) reuse_sd: f64,
     pub(crate) loss: Loss,
@@ -36,15 +39,15 @@ impl Plan {
     /// When the description asks for a network that cannot be.
     pub(crate) fn new(spec: &TrialSpec, data: &Prepared) -> Result<Self, TrainError> {
         let bad = |what: &str| Err(TrainError::BadSpec(what.to_owned()));
-        let ModelSpec::Mlp { width, depth, init } = spec.model else {
+        let ModelSpec::Mlp { ref hidden, init } = spec.model else {
             return bad("only networks are trained by gradient descent");
         };
         if spec.experiment != Experiment::RiskCurve {
             return bad("only risk curves are trained by gradient descent");
         }
         let train = &spec.train;
-        if width == 0 || depth == 0 || train.batch == 0 || data.train_y.is_empty() {
-            return bad("width, depth, batch and samples must be at least 1");
+        if hidden.is_empty() || hidden.contains(&0) || train.batch == 0 || data.train_y.is_empty() {
+            return bad("hidden layers, their units, batch and samples must be at least 1");
         }
         let count = |n: usize| {
             u32::try_from(n)
@@ -60,11 +63,11 @@ impl Plan {
         };
         Ok(Self {
             inputs: data.inputs,
-            width: width as usize,
-            depth: depth as usize,
+            hidden: hidden.iter().map(|&units| units as usize).collect(),
             outputs: data.outputs,
             parameters,
             init,
+            mask: spec.mask,
             seed: spec.seed,
             reuse_sd: train.reuse_sd,
             loss: train.loss,
@@ -83,13 +86,23 @@ impl Plan {
     /// Rows (inputs and bias) and columns of every layer, the output layer last.
     pub(crate) fn shapes(&self) -> Vec<(usize, usize)> {
         let mut rows = self.inputs + 1;
-        let mut shapes = Vec::with_capacity(self.depth + 1);
-        for _ in 0..self.depth {
-            shapes.push((rows, self.width));
-            rows = self.width + 1;
-        }
-        shapes.push((rows, self.outputs));
-        shapes
+        let columns = self.hidden.iter().chain([&self.outputs]);
+        let shape = |&columns: &usize| {
+            let shape = (rows, columns);
+            rows = columns + 1;
+            shape
+        };
+        columns.map(shape).collect()
+    }
+
+    /// Number of hidden layers.
+    pub(crate) fn depth(&self) -> usize {
+        self.hidden.len()
+    }
+
+    /// Units of the first hidden layer.
+    pub(crate) fn first(&self) -> usize {
+        self.hidden[0]
     }
 
     /// Optimizer state: how many numbers per weight.

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::dense::Dense;
+use super::group::Loose;
 use super::layer::Layer;
 use super::loss;
+use super::mask::Mask;
 use super::plan::Plan;
 use super::state::State;
 use super::workspace::Workspace;
@@ -16,6 +18,8 @@ pub(crate) struct Seat {
     pub(crate) plan: Arc<Plan>,
     /// Its training labels: noise is each member's own, images are shared.
     pub(crate) labels: Arc<[u8]>,
+    /// Which weights are kept; `None`: all.
+    pub(crate) mask: Option<Arc<Mask>>,
     /// Its first column in the stacked layer.
     pub(crate) column: usize,
     /// Every layer after the first; the output layer last.
@@ -26,18 +30,21 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    pub(crate) fn new(
-        key: u64,
-        plan: Arc<Plan>,
-        labels: Arc<[u8]>,
-        column: usize,
-        state: &State,
-        stride: usize,
-        isa: Isa,
-    ) -> Self {
+    pub(crate) fn new(member: Loose, column: usize, stride: usize, isa: Isa) -> Self {
+        let Loose {
+            key,
+            plan,
+            labels,
+            mask,
+            state,
+            ..
+        } = member;
         let place = |(index, &(rows, columns)): (usize, &(usize, usize))| {
             let mut layer = Layer::new(rows, columns, plan.moments(), isa);
-            layer.put(0, &state.layers[index], &moments(state, index));
+            layer.put(0, &state.layers[index], &moments(&state, index));
+            if let Some(mask) = &mask {
+                layer.put_mask(0, &mask.layers()[index]);
+            }
             layer
         };
         let later = plan
@@ -47,17 +54,19 @@ impl Seat {
             .skip(1)
             .map(place)
             .collect();
-        let mut hidden =
-            vec![vec![0.0; (plan.width + 1).next_multiple_of(TILE) * stride]; plan.depth];
-        for tiles in &mut hidden {
+        let tiles = |&units: &usize| {
+            let mut tiles = vec![0.0; (units + 1).next_multiple_of(TILE) * stride];
             for sample in 0..stride {
-                tiles[tile_index(plan.width, sample, stride)] = 1.0;
+                tiles[tile_index(units, sample, stride)] = 1.0;
             }
-        }
+            tiles
+        };
+        let hidden = plan.hidden.iter().map(tiles).collect();
         Self {
             key,
             plan,
             labels,
+            mask,
             column,
             later,
             hidden,
@@ -88,7 +97,7 @@ impl Seat {
             panels: stacked,
             column: self.column,
         };
-        from.rectify(self.plan.width, stride, rows, &mut self.hidden[0]);
+        from.rectify(self.plan.first(), stride, rows, &mut self.hidden[0]);
         for (index, layer) in self.later.iter().enumerate() {
             let (below, above) = self.hidden.split_at_mut(index + 1);
             layer.forward(isa, &below[index], stride, rows, &mut work.sums);
@@ -98,7 +107,7 @@ impl Seat {
                     panels: layer.panels,
                     column: 0,
                 };
-                from.rectify(self.plan.width, stride, rows, above);
+                from.rectify(self.plan.hidden[index + 1], stride, rows, above);
             }
         }
     }
@@ -116,12 +125,9 @@ impl Seat {
         self.output_deltas(work, batch);
         for index in (0..self.later.len()).rev() {
             let layer = &mut self.later[index];
-            let units = if index + 1 == self.plan.depth {
-                self.plan.outputs
-            } else {
-                self.plan.width
-            };
-            let across = Panels::new(self.plan.width, isa);
+            let above = self.plan.hidden.get(index + 1);
+            let units = above.copied().unwrap_or(self.plan.outputs);
+            let across = Panels::new(self.plan.hidden[index], isa);
             layer.transpose(units, across, &mut work.transposed);
             isa.run(Forward {
                 tiles: &work.delta_tiles,
@@ -133,19 +139,19 @@ impl Seat {
                 out: &mut work.sums,
             });
             layer.descend(isa, &self.hidden[index], stride, batch.len(), &work.deltas);
-            let mask = Mask {
+            let behind = Behind {
                 hidden: &self.hidden[index],
-                units: self.plan.width,
+                units: self.plan.hidden[index],
                 stride,
                 rows: batch.len(),
                 sums: &work.sums,
                 panels: across,
             };
             if index == 0 {
-                mask.write_panels(&mut work.first_deltas, stacked, self.column);
+                behind.write_panels(&mut work.first_deltas, stacked, self.column);
             } else {
-                mask.write_panels(&mut work.deltas, across, 0);
-                mask.write_tiles(&mut work.delta_tiles);
+                behind.write_panels(&mut work.deltas, across, 0);
+                behind.write_tiles(&mut work.delta_tiles);
             }
         }
     }
@@ -153,7 +159,7 @@ impl Seat {
     /// The loss's gradient at the outputs, as panels and as tiles.
     fn output_deltas(&mut self, work: &mut Workspace, batch: &[u32]) {
         let (stride, outputs) = (work.stride, self.plan.outputs);
-        let panels = self.later[self.plan.depth - 1].panels;
+        let panels = self.later[self.plan.depth() - 1].panels;
         let scale = 1.0 / batch.len() as f32;
         let mut finite = true;
         for (row, &sample) in batch.iter().enumerate() {
@@ -170,16 +176,15 @@ impl Seat {
 
     /// Where this member's outputs lie in `work.sums`.
     pub(crate) fn output_panels(&self) -> Panels {
-        self.later[self.plan.depth - 1].panels
+        self.later[self.plan.depth() - 1].panels
     }
 
     /// Notes every hidden unit that is not zero on one of the first `rows` samples.
     pub(crate) fn note_live(&self, stride: usize, rows: usize, live: &mut [bool]) {
-        for (tiles, live) in self
-            .hidden
-            .iter()
-            .zip(live.chunks_exact_mut(self.plan.width))
-        {
+        let mut rest = live;
+        for (tiles, &units) in self.hidden.iter().zip(&self.plan.hidden) {
+            let (live, after) = rest.split_at_mut(units);
+            rest = after;
             for (tile, live) in tiles.chunks_exact(stride * TILE).zip(live.chunks_mut(TILE)) {
                 let mut top = [0.0_f32; TILE];
                 for sample in tile[..rows * TILE].as_chunks::<TILE>().0 {
@@ -244,7 +249,7 @@ impl Source<'_> {
 }
 
 /// Gradients at a hidden layer's outputs, on their way through relu: relu′(z) is 1 for z > 0 and 0 elsewhere.
-struct Mask<'a> {
+struct Behind<'a> {
     hidden: &'a [f32],
     units: usize,
     stride: usize,
@@ -253,7 +258,7 @@ struct Mask<'a> {
     panels: Panels,
 }
 
-impl Mask<'_> {
+impl Behind<'_> {
     /// The deltas of a tile's units, sample by sample; those past the last unit are 0.
     fn tile(&self, unit: usize) -> impl Iterator<Item = [f32; TILE]> {
         let panel = self.panels.of(unit);

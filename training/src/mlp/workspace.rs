@@ -34,10 +34,17 @@ impl Workspace {
         let stride = first.batch.max(MIN_ROWS).next_multiple_of(4) | 4;
         let columns = |units: usize| Panels::new(units, isa).columns();
         let most = |f: &dyn Fn(&Plan) -> usize| plans.iter().map(|plan| f(plan)).max().unwrap_or(0);
-        let widest = most(&|plan| columns(plan.width.max(plan.outputs)));
+        let widest = most(&|plan| {
+            let later = plan.hidden.iter().chain([&plan.outputs]);
+            later.map(|&units| columns(units)).max().unwrap_or(0)
+        });
         let transposed = most(&|plan| {
-            let deepest = if plan.depth > 1 { plan.width } else { 0 };
-            columns(plan.width) * deepest.max(plan.outputs)
+            let above = plan.hidden.iter().skip(1).chain([&plan.outputs]);
+            let sizes = plan.hidden.iter().zip(above);
+            sizes
+                .map(|(&below, &above)| columns(below) * above)
+                .max()
+                .unwrap_or(0)
         });
         let mut inputs = vec![0.0; (first.inputs + 1).next_multiple_of(TILE) * stride];
         for row in 0..stride {

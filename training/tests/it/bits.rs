@@ -1,6 +1,6 @@
 //! A member's bits are those of the same trial alone: in any pack, in any company, interrupted anywhere.
 
-use descent_spec::trial::{Init, Loss, ModelSpec, Optimizer, Schedule, Scope, TrialSpec};
+use descent_spec::trial::{Init, Loss, MaskSpec, ModelSpec, Optimizer, Schedule, Scope, TrialSpec};
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
 
 use crate::trial::{ADAM, SGD, Story, alone, finish, key, member, spec, start};
@@ -44,15 +44,22 @@ fn trial(shared: &Shared) -> impl Strategy<Value = TrialSpec> + use<> {
     ];
     let loss = prop_oneof![Just(Loss::Squared), Just(Loss::CrossEntropy)];
     let noise = prop_oneof![Just(0.0), Just(0.3)];
+    let mask = prop_oneof![
+        Just(MaskSpec::None),
+        (0.01_f64..=1.0).prop_map(|density| MaskSpec::Random { density })
+    ];
+    // Alike in all layers, or each of its own width.
+    let hidden = prop_oneof![
+        (width.clone(), 1_usize..=3).prop_map(|(width, depth)| vec![width; depth]),
+        prop::collection::vec(width, 1..=3)
+    ];
     let rest = (0_u64..4, 1_u32..4, any::<bool>(), noise, any::<bool>());
-    (width, 1_u32..=3, optimizer, schedule, loss, rest).prop_map(
-        move |(width, depth, optimizer, schedule, loss, (seed, epochs, stops, noise, decays))| {
-            let mut spec = spec(width);
-            spec.model = ModelSpec::Mlp {
-                width,
-                depth,
-                init: Init::HeNormal,
-            };
+    (hidden, mask, optimizer, schedule, loss, rest).prop_map(
+        move |(hidden, mask, optimizer, schedule, loss, (seed, epochs, stops, noise, decays))| {
+            let mut spec = spec(1);
+            let init = Init::HeNormal;
+            spec.model = ModelSpec::Mlp { hidden, init };
+            spec.mask = mask;
             spec.seed = seed;
             spec.data.samples = Some(shared.samples);
             spec.data.label_noise = noise;

@@ -1,7 +1,7 @@
 //! Checkpoints: what they hold, and that damaged or foreign ones are refused, never believed.
 
 use descent_spec::outcome::FailureKind;
-use descent_spec::trial::{ModelSpec, Optimizer};
+use descent_spec::trial::{Init, ModelSpec, Optimizer};
 use descent_training::checkpoint::instruction_set;
 use descent_training::device::cpu_instruction_set;
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
@@ -73,9 +73,7 @@ fn checkpoints_of_other_networks_are_refused_and_the_others_train() {
     let bytes = checkpoint(ADAM, 2);
     let with = |width: u32, depth: u32, optimizer: Optimizer, epochs: u32| {
         let mut spec = spec(width);
-        if let ModelSpec::Mlp { depth: old, .. } = &mut spec.model {
-            *old = depth;
-        }
+        spec.model = ModelSpec::uniform(width, depth, Init::GlorotUniform);
         spec.train.optimizer = optimizer;
         spec.train.epochs = epochs;
         spec

@@ -56,11 +56,7 @@ fn one_step_goes_down_the_gradient() {
         (Loss::Squared, 3),
     ] {
         let mut spec = spec(9);
-        spec.model = ModelSpec::Mlp {
-            width: 9,
-            depth,
-            init: Init::HeNormal,
-        };
+        spec.model = ModelSpec::uniform(9, depth, Init::HeNormal);
         spec.train.loss = kind;
         spec.train.batch = 60;
         spec.train.epochs = 2;

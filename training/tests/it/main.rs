@@ -9,6 +9,7 @@ mod checkpoint;
 mod data;
 mod features;
 mod gradient;
+mod mask;
 mod reference;
 mod rules;
 mod stream;

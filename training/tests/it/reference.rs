@@ -1,6 +1,6 @@
 //! The fast path against candle's automatic differentiation: the same numbers, to rounding.
 
-use descent_spec::trial::{Init, Loss, ModelSpec, Optimizer, Schedule, Scope, TrialSpec};
+use descent_spec::trial::{Init, Loss, MaskSpec, ModelSpec, Optimizer, Schedule, Scope, TrialSpec};
 use descent_training::data::DataStore;
 use descent_training::open_reference;
 
@@ -87,12 +87,31 @@ fn cross_entropy_with_adam() {
 fn deeper_networks() {
     for depth in 2..=3 {
         check("deep", |spec| {
-            spec.model = ModelSpec::Mlp {
-                width: 11,
-                depth,
-                init: Init::HeNormal,
-            };
+            spec.model = ModelSpec::uniform(11, depth, Init::HeNormal);
             spec.train.stop_at_zero_error = Scope::Never;
         });
     }
+    check("of different widths", |spec| {
+        spec.model = ModelSpec::Mlp {
+            hidden: vec![19, 7, 11],
+            init: Init::HeNormal,
+        };
+    });
+}
+
+#[test]
+fn masked_networks() {
+    check("one hidden layer", |spec| {
+        spec.mask = MaskSpec::Random { density: 0.3 };
+        spec.train.weight_decay = 0.01;
+    });
+    check("two hidden layers, adam", |spec| {
+        spec.model = ModelSpec::Mlp {
+            hidden: vec![30, 10],
+            init: Init::GlorotNormal,
+        };
+        spec.mask = MaskSpec::Random { density: 0.6 };
+        spec.train.loss = Loss::CrossEntropy;
+        spec.train.optimizer = ADAM;
+    });
 }

@@ -2,7 +2,7 @@
 
 use descent_spec::id::ContentHash;
 use descent_spec::outcome::StopReason;
-use descent_spec::trial::{EvaluateSpec, ModelSpec, Optimizer, Scope, Spread};
+use descent_spec::trial::{EvaluateSpec, Init, ModelSpec, Optimizer, Scope, Spread};
 
 use crate::trial::{alone, finish, member, spec, start, tensors};
 
@@ -100,9 +100,7 @@ fn a_wider_network_starts_from_its_parents_weights() {
     for depth in 1..=2 {
         let with = |width| {
             let mut spec = spec(width);
-            if let ModelSpec::Mlp { depth: old, .. } = &mut spec.model {
-                *old = depth;
-            }
+            spec.model = ModelSpec::uniform(width, depth, Init::GlorotUniform);
             spec
         };
         let parent = alone(&with(3)).weights.unwrap();
@@ -143,9 +141,7 @@ fn a_wider_or_deeper_parent_is_refused() {
     let mut narrow = member(0, &spec(8));
     narrow.parent_weights = Some(parent.clone());
     let mut deep = member(1, &spec(12));
-    if let ModelSpec::Mlp { depth, .. } = &mut deep.spec.model {
-        *depth = 2;
-    }
+    deep.spec.model = ModelSpec::uniform(deep.spec.model.width(), 2, Init::GlorotUniform);
     deep.parent_weights = Some(parent);
     for story in finish(vec![narrow, deep], 1) {
         assert!(story.failure.unwrap().starts_with("Artifact"));

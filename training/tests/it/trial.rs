@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use descent_spec::outcome::{Measurement, TrialResult};
 use descent_spec::trial::{
-    DataSpec, EvaluateSpec, Experiment, Init, Loss, ModelSpec, Optimizer, Schedule, Scope, Spread,
-    TrainSpec, TrialSpec,
+    DataSpec, EvaluateSpec, Experiment, Init, Loss, MaskSpec, ModelSpec, Optimizer, Schedule,
+    Scope, Spread, TrainSpec, TrialSpec,
 };
 use descent_training::data::DataStore;
 use descent_training::device::Device;
@@ -38,11 +38,8 @@ pub(crate) fn spec(width: u32) -> TrialSpec {
             label_noise: 0.0,
             seed: 1,
         },
-        model: ModelSpec::Mlp {
-            width,
-            depth: 1,
-            init: Init::GlorotUniform,
-        },
+        model: ModelSpec::uniform(width, 1, Init::GlorotUniform),
+        mask: MaskSpec::None,
         train: TrainSpec {
             loss: Loss::Squared,
             optimizer: SGD,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use descent_spec::trial::{ModelSpec, TrialSpec};
+use descent_spec::trial::TrialSpec;
 use descent_training::pack::Progress;
 
 use crate::lease::Lease;
@@ -24,7 +24,6 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn new(key: u64, lease: Lease, spec: &TrialSpec, resumed: bool) -> Self {
-        let (ModelSpec::Mlp { width, .. } | ModelSpec::Features { width, .. }) = spec.model;
         let start = Progress {
             key,
             epoch: 0,
@@ -32,7 +31,7 @@ impl Entry {
         };
         Self {
             lease,
-            width,
+            width: spec.model.width(),
             epochs: spec.train.epochs,
             batch: spec.train.batch,
             resumed,
