@@ -50,6 +50,14 @@ impl SweepFile {
         let source = std::fs::read_to_string(path).map_err(|error| {
             Failed::usage(format!("read the sweep file {}: {error}", path.display()))
         })?;
+        Self::parse(path, source, data)
+    }
+
+    /// Checks the text of a sweep file, and looks at its data sets. `path` is what mistakes are told of.
+    ///
+    /// # Errors
+    /// As [`SweepFile::read`].
+    pub(crate) fn parse(path: &Path, source: String, data: &DataArgs) -> anyhow::Result<Self> {
         let sweep =
             Sweep::parse(&source).map_err(|found| mistakes::failed(path, &source, &found))?;
         let data = sweep

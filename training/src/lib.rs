@@ -13,5 +13,6 @@ pub mod pack;
 mod samples;
 pub mod stream;
 mod weights;
+pub mod yardstick;
 
 pub use open::{open, open_reference};

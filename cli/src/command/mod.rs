@@ -1,5 +1,7 @@
 //! The commands, one file each.
 
+#[cfg(feature = "worker")]
+pub(crate) mod bench;
 pub(crate) mod cancel;
 pub(crate) mod completions;
 #[cfg(feature = "worker")]
@@ -76,6 +78,9 @@ pub(crate) enum Command {
     /// Lists, fetches and imports data sets.
     #[cfg(feature = "worker")]
     Data(data::Args),
+    /// Measures how fast this machine trains.
+    #[cfg(feature = "worker")]
+    Bench(bench::Args),
     /// Backs the database up, collects unused artifacts.
     Db(db::Args),
     /// Prints shell completions.
@@ -108,6 +113,8 @@ pub(crate) async fn dispatch(command: Command, global: &Global) -> anyhow::Resul
         Command::Verify(args) => verify::run(args, global).await,
         #[cfg(feature = "worker")]
         Command::Data(args) => data::run(args, global).await,
+        #[cfg(feature = "worker")]
+        Command::Bench(args) => bench::run(args, global).await,
         Command::Db(args) => db::run(args, global).await,
         Command::Completions(args) => completions::run(args, global).await,
     }

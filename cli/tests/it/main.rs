@@ -1,6 +1,7 @@
 //! System tests of the `descent` binary and of the workspace itself.
 
 mod bad_input;
+mod bench;
 mod cluster;
 mod deploy;
 mod harness;

@@ -1,0 +1,117 @@
+//! What is measured: sweep files, those of `benches/cases/` built in.
+
+use std::path::Path;
+
+use descent_spec::grid::Point;
+use descent_training::device::Device;
+
+use crate::exit::Failed;
+use crate::sweep_file::{DataArgs, SweepFile};
+
+/// Makes the list of built-in cases.
+macro_rules! built_in {
+    ($($name:literal),+ $(,)?) => {
+        [$(($name, include_str!(concat!("../../../../benches/cases/", $name, ".toml")))),+]
+    };
+}
+
+/// The built-in cases: name and sweep file.
+pub(super) static BUILT_IN: [(&str, &str); 6] = built_in![
+    "widths-24",
+    "small-16",
+    "medium-16",
+    "wide",
+    "pack-128x64",
+    "pack-1024x8",
+];
+
+/// Cases that make sense on a GPU only: they take long on a core, and nobody would train so many at once there.
+const FOR_CUDA: [&str; 2] = ["pack-128x64", "pack-1024x8"];
+
+/// A sweep whose trials are trained side by side.
+pub(super) struct Case {
+    /// Its name.
+    pub(super) name: String,
+    /// Its trials.
+    pub(super) points: Vec<Point>,
+}
+
+impl Case {
+    /// The case of this name, or the sweep file at this path.
+    ///
+    /// # Errors
+    /// When there is neither, or the file has mistakes.
+    pub(super) fn read(name: &str, data: &DataArgs) -> anyhow::Result<Self> {
+        if let Some((name, source)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
+            return Self::of(&SweepFile::parse(
+                Path::new(name),
+                (*source).to_owned(),
+                data,
+            )?);
+        }
+        let path = Path::new(name);
+        if !path.exists() {
+            let known: Vec<&str> = BUILT_IN.iter().map(|(known, _)| *known).collect();
+            return Err(Failed::usage(format!(
+                "`{name}` is neither a case nor a sweep file; the cases are {}",
+                known.join(", ")
+            )));
+        }
+        Self::of(&SweepFile::read(path, data)?)
+    }
+
+    fn of(file: &SweepFile) -> anyhow::Result<Self> {
+        let points: Vec<Point> = (0..file.grid.raw_points())
+            .filter_map(|rank| file.grid.point(rank))
+            .collect();
+        if points.iter().any(|point| point.key.parent.is_some()) {
+            return Err(Failed::usage(format!(
+                "{}: trials that start from another's weights cannot be trained side by side; leave train.weight_reuse out",
+                file.path.display()
+            )));
+        }
+        Ok(Self {
+            name: file.sweep.name().to_owned(),
+            points,
+        })
+    }
+}
+
+/// The built-in cases for a device.
+pub(super) fn defaults(device: Device, data: &DataArgs) -> anyhow::Result<Vec<Case>> {
+    let on_cuda = matches!(device, Device::Cuda(_));
+    BUILT_IN
+        .iter()
+        .filter(|(name, _)| FOR_CUDA.contains(name) == on_cuda)
+        .map(|(name, _)| Case::read(name, data))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        data: DataArgs,
+    }
+
+    #[test]
+    fn every_built_in_case_is_a_sweep_of_its_name() {
+        let data = Line::parse_from(["descent"]).data;
+        for (name, _) in BUILT_IN {
+            let case = Case::read(name, &data).unwrap();
+            assert_eq!(case.name, name);
+            assert!(!case.points.is_empty());
+            let pack_key = case.points[0].key.pack_key;
+            let together = case
+                .points
+                .iter()
+                .all(|point| point.key.pack_key == pack_key);
+            assert!(together, "{name}: its trials can be trained side by side");
+        }
+    }
+}

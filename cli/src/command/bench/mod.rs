@@ -1,0 +1,120 @@
+//! `descent bench`: how fast this machine trains.
+
+mod case;
+mod machine;
+mod measure;
+mod rows;
+
+use std::num::NonZeroU32;
+
+use anyhow::Context as _;
+use descent_training::device::Device;
+
+use self::case::Case;
+use self::measure::{Effort, Measured};
+use crate::exit::{Exit, Failed};
+use crate::global::{Format, Global};
+use crate::output;
+use crate::sweep_file::DataArgs;
+
+/// Options of `descent bench`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+/// What to measure.
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Measures training: packs pulled forward without a queue, beside the rate of a large matrix product on the same core.
+    #[command(
+        after_help = "Examples:\n  descent bench train\n  descent bench train --case widths-24 --case small-16 --threads 2\n  descent bench train --case my-sweep.toml --whole --format json"
+    )]
+    Train(Train),
+}
+
+/// Options of `descent bench train`.
+#[derive(Debug, clap::Args)]
+struct Train {
+    #[arg(long = "case", env = "DESCENT_BENCH_CASE", value_name = "NAME", value_delimiter = ',', help = case_help())]
+    cases: Vec<String>,
+    /// Threads, each training a pack of its own: the whole case with other seeds. Times are per case.
+    #[arg(long, env = "DESCENT_THREADS", value_name = "N", default_value = "1")]
+    threads: NonZeroU32,
+    /// Where to train: auto, cpu, cuda:0, …
+    #[arg(long, env = "DESCENT_DEVICE", default_value = "cpu")]
+    device: String,
+    /// Measurements of each case; the table shows their median.
+    #[arg(long, env = "DESCENT_REPEAT", value_name = "N", default_value = "5")]
+    repeat: NonZeroU32,
+    /// Epochs of one measurement [default: as many as take 0.4 s; with --whole, those of the file].
+    #[arg(long, env = "DESCENT_EPOCHS", value_name = "N")]
+    epochs: Option<NonZeroU32>,
+    /// Train whole trials, from the first step to the result, measured on training and test images as the file says. Without it: steps alone.
+    #[arg(long, env = "DESCENT_WHOLE")]
+    whole: bool,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+fn case_help() -> String {
+    let names: Vec<&str> = case::BUILT_IN.iter().map(|(name, _)| *name).collect();
+    format!(
+        "A built-in case ({}), or the path of a sweep file; several may be given [default: the cases for the device]",
+        names.join(", ")
+    )
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
+    let Action::Train(train) = args.action;
+    let format = global.format;
+    // Training blocks; the runtime's threads must not.
+    tokio::task::spawn_blocking(move || measure_all(&train, format))
+        .await
+        .context("measure training")?
+}
+
+fn measure_all(train: &Train, format: Format) -> anyhow::Result<Exit> {
+    let device: Device = train
+        .device
+        .parse()
+        .map_err(|error| Failed::usage(format!("--device: {error}")))?;
+    device
+        .check()
+        .map_err(|error| Failed::usage(format!("--device {}: {error}", train.device)))?;
+    let cases: Vec<Case> = if train.cases.is_empty() {
+        case::defaults(device, &train.data)?
+    } else {
+        let read = |name: &String| Case::read(name, &train.data);
+        train.cases.iter().map(read).collect::<Result<_, _>>()?
+    };
+    let store = train.data.store();
+    let effort = Effort {
+        threads: train.threads,
+        repeat: train.repeat,
+        epochs: train.epochs,
+        whole: train.whole,
+    };
+    output::note(&format!(
+        "{}, {}, {} thread{}",
+        machine::processor(),
+        device.instruction_set(),
+        train.threads,
+        if train.threads.get() == 1 { "" } else { "s" },
+    ));
+    let mut measured: Vec<Measured> = Vec::new();
+    for case in &cases {
+        let found = measure::measure(case, &store, device, &effort)?;
+        output::note(&format!(
+            "{}: {} networks, {} ms an epoch",
+            case.name,
+            case.points.len(),
+            output::number(found.ms_per_epoch()),
+        ));
+        measured.push(found);
+    }
+    output::print(&rows::rows(&measured, format), format)?;
+    Ok(Exit::Success)
+}

@@ -1,0 +1,58 @@
+//! `descent bench train`: what it prints, and what it says of cases that are none.
+
+use serde_json::Value;
+
+use crate::harness::{SMALL, Sandbox, stderr};
+
+#[test]
+fn programs_get_every_measurement_with_its_machine() {
+    let sandbox = Sandbox::new();
+    sandbox.file("small.toml", SMALL);
+    for (options, evaluated) in [("--threads 2 --epochs 3", false), ("--whole", true)] {
+        let line = format!("bench train --case small.toml --repeat 2 --format json {options}");
+        let rows: Value = serde_json::from_str(&sandbox.ok(&line)).unwrap();
+        let row = &rows[0];
+        assert_eq!(row["networks"], 16, "{row}");
+        assert_eq!(row["all_epoch_ms"].as_array().unwrap().len(), 2);
+        assert_eq!(row["device"], "cpu");
+        assert_eq!(row["evaluations"].as_u64().unwrap() > 0, evaluated, "{row}");
+        for number in [
+            "epoch_ms",
+            "step_us",
+            "useful_gflops",
+            "sgemm_gflops",
+            "share_of_sgemm",
+        ] {
+            assert!(row[number].as_f64().unwrap() > 0.0, "{number}: {row}");
+        }
+        assert!(row["epoch_ms"].as_f64() <= row["slowest_epoch_ms"].as_f64());
+    }
+}
+
+#[test]
+fn an_unknown_case_is_answered_with_those_there_are() {
+    let output = Sandbox::new().run("bench train --case narrow");
+    assert_eq!(output.status.code(), Some(2));
+    let told = stderr(&output);
+    for word in ["narrow", "widths-24", "small-16", "wide"] {
+        assert!(told.contains(word), "{told}");
+    }
+}
+
+#[test]
+fn a_network_that_ends_early_is_no_measurement() {
+    let sandbox = Sandbox::new();
+    let wild = SMALL.replace(
+        "{ kind = \"adam\", lr = 0.002 }",
+        "{ kind = \"sgd\", lr = 900.0 }",
+    );
+    assert_ne!(wild, SMALL);
+    sandbox.file("wild.toml", &wild);
+    let output = sandbox.run("bench train --case wild.toml --epochs 20");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("ended early"),
+        "{}",
+        stderr(&output)
+    );
+}
