@@ -129,6 +129,10 @@ fn columns(point: &Point) -> TrialColumns {
         ridge,
         weight_decay: spec.train.weight_decay,
         epochs: spec.train.epochs.into(),
+        model: spec.model.word(),
+        subspace_dim: spec.subspace.map_or(0, |subspace| subspace.dim.into()),
+        projection: spec.subspace.map(|subspace| subspace.projection.word()),
+        density: spec.mask.density(),
         seed: signed(spec.seed),
         cost: point.cost,
     }

@@ -73,7 +73,7 @@ fn definitions(block: &Map<String, Value>) -> Map<String, Value> {
 }
 
 /// Tables of settings.
-const GROUPS: [&str; 5] = ["data", "model", "mask", "train", "evaluate"];
+const GROUPS: [&str; 6] = ["data", "model", "mask", "subspace", "train", "evaluate"];
 
 fn refer(definition: &str) -> Value {
     json!({ "$ref": format!("#/definitions/{definition}") })

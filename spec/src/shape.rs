@@ -1,7 +1,10 @@
 //! Arithmetic of shapes: how many parameters a model has, what training it costs, how much memory it takes.
 
 use crate::data::KnownData;
-use crate::trial::{DataSpec, EvaluateSpec, ModelSpec, Optimizer, Scope, Spread, TrialSpec};
+use crate::trial::{
+    DataSpec, EvaluateSpec, ModelSpec, Optimizer, ProjectionKind, Scope, Spread, SubspaceSpec,
+    TrialSpec,
+};
 
 /// The samples that a trial sees, and their extent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +122,7 @@ pub fn parameters(model: &ModelSpec, inputs: u32, outputs: u32) -> u64 {
 /// Floating-point operations of a trial, its measurements included. A multiplication and an addition count as two.
 ///
 /// A network's step costs 2 operations per weight and sample forwards and 4 backwards, less the gradient of the inputs, which
-/// nobody needs. Least squares on N features of n samples costs 2·m·M²: M the larger and m the smaller of n and N, taken as
+/// nobody needs. A subspace adds its two products, P·z and Pᵀ·g. Least squares on N features of n samples costs 2·m·M²: M the larger and m the smaller of n and N, taken as
 /// 2·M·m² + (2/3)·m³ for a factorisation.
 #[must_use]
 pub fn cost_flops(spec: &TrialSpec, shape: &DataShape) -> f64 {
@@ -154,7 +157,12 @@ pub(crate) fn cost_with(spec: &TrialSpec, shape: &DataShape, measurements: u32) 
             }
             let first = d * f64::from(spec.model.width());
             let train = f64::from(spec.train.epochs) * n * (6.0 * weights - 2.0 * first);
-            train + f64::from(measurements) * measured * 2.0 * weights
+            let projected = spec.subspace.map_or(0.0, |subspace| {
+                let parameters = parameters(&spec.model, shape.inputs, shape.outputs);
+                let steps = (n / f64::from(spec.train.batch.max(1))).ceil();
+                f64::from(spec.train.epochs) * steps * projection_flops(subspace, parameters)
+            });
+            train + projected + f64::from(measurements) * measured * 2.0 * weights
         }
         ModelSpec::Features { width, .. } => {
             let features = f64::from(width);
@@ -166,6 +174,44 @@ pub(crate) fn cost_with(spec: &TrialSpec, shape: &DataShape, measurements: u32) 
     }
 }
 
+/// Operations of P·z and Pᵀ·g together. Fastfood's blocks are as long as the power of two above d, and each is transformed
+/// twice for either.
+fn projection_flops(subspace: SubspaceSpec, parameters: u64) -> f64 {
+    let (dim, parameters) = (f64::from(subspace.dim), parameters as f64);
+    match subspace.projection {
+        ProjectionKind::Dense => 4.0 * dim * parameters,
+        ProjectionKind::Sparse => 2.0 * dim * parameters.sqrt(),
+        ProjectionKind::Fastfood => {
+            let stages = f64::from(u64::from(subspace.dim).next_power_of_two().trailing_zeros());
+            4.0 * parameters * (stages + 1.0)
+        }
+    }
+}
+
+/// Bytes of a projection P and of what is computed through it: initial and present parameters, their gradient, and d numbers
+/// with their gradient and moments.
+fn subspace_bytes(subspace: SubspaceSpec, parameters: u64) -> u64 {
+    const WORD: u64 = 4;
+    let dim = u64::from(subspace.dim);
+    let projection = match subspace.projection {
+        // Rows are padded to whole tiles of 16.
+        ProjectionKind::Dense => parameters.next_multiple_of(16).saturating_mul(dim),
+        // A word for each number that is not 0, and one for where each row begins; twice the first while it is drawn.
+        ProjectionKind::Sparse => dim
+            .saturating_mul(parameters.isqrt() + 1)
+            .saturating_mul(2)
+            .saturating_add(parameters),
+        // A diagonal, and a permutation with signs; the last block may be almost empty.
+        ProjectionKind::Fastfood => parameters
+            .saturating_add(2 * dim.next_power_of_two())
+            .saturating_mul(2),
+    };
+    projection
+        .saturating_add(parameters.saturating_mul(3))
+        .saturating_add(dim.saturating_mul(4))
+        .saturating_mul(WORD)
+}
+
 /// Bytes that one trial's own buffers take in a pack, its share of stacked activations included; the samples, which a pack
 /// holds once, are in [`data_bytes`].
 #[must_use]
@@ -175,11 +221,15 @@ pub fn memory_bytes(spec: &TrialSpec, shape: &DataShape) -> u64 {
     let parameters = parameters(&spec.model, shape.inputs, shape.outputs);
     match spec.model {
         ModelSpec::Mlp { ref hidden, .. } => {
-            // Weights, gradients, and one or two moments.
-            let copies = match spec.train.optimizer {
-                Optimizer::Sgd { .. } => 3,
-                Optimizer::Adam { .. } => 4,
+            // Weights, gradients, and one or two moments; in a subspace, moments are of z.
+            let copies = match (spec.subspace, spec.train.optimizer) {
+                (Some(_), _) => 2,
+                (None, Optimizer::Sgd { .. }) => 3,
+                (None, Optimizer::Adam { .. }) => 4,
             };
+            let subspace = spec
+                .subspace
+                .map_or(0, |subspace| subspace_bytes(subspace, parameters));
             // Activations and their gradients of one batch; measuring goes through in batches of the same order.
             let batch = u64::from(spec.train.batch.min(shape.train_samples)).max(256);
             let units: u64 = hidden.iter().map(|&units| u64::from(units)).sum();
@@ -188,6 +238,7 @@ pub fn memory_bytes(spec: &TrialSpec, shape: &DataShape) -> u64 {
                 .saturating_mul(copies)
                 .saturating_add(batch.saturating_mul(units).saturating_mul(2))
                 .saturating_mul(F32)
+                .saturating_add(subspace)
         }
         ModelSpec::Features { width, .. } => {
             // The feature matrix, its factorisation and the Gram matrix of the smaller side, in double precision.

@@ -29,6 +29,8 @@ pub struct TrialSpec {
     pub mask: MaskSpec,
     /// How it learns. Closed forms ignore it.
     pub train: TrainSpec,
+    /// The random subspace that it is trained in; `None`: every parameter is trained itself.
+    pub subspace: Option<SubspaceSpec>,
     /// When it is measured.
     pub evaluate: EvaluateSpec,
     /// Seed of initial weights, random features, projections and masks.
@@ -88,6 +90,15 @@ pub enum ModelSpec {
 }
 
 impl ModelSpec {
+    /// The word of `model.kind`.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Mlp { .. } => "mlp",
+            Self::Features { kind, .. } => kind.word(),
+        }
+    }
+
     /// A fully connected network of `depth` hidden layers of `width` units.
     #[must_use]
     pub fn uniform(width: u32, depth: u32, init: Init) -> Self {
@@ -242,6 +253,28 @@ pub struct TrainSpec {
     pub reuse_sd: f64,
     /// Which networks stop at the first *measured* epoch without a training error.
     pub stop_at_zero_error: Scope,
+}
+
+words!(
+    /// How the columns of a projection P are drawn. Each has unit length.
+    ProjectionKind {
+        /// Independent normal numbers.
+        Dense = "dense",
+        /// One number in √D is not 0, and has a random sign (Li, Hastie & Church 2006).
+        Sparse = "sparse",
+        /// Stacked blocks H·G·Π·H·B of Walsh-Hadamard transforms, a permutation and two diagonals (Le, Sarlós & Smola 2013).
+        Fastfood = "fastfood",
+    }
+);
+
+/// A random subspace θ = θ₀ + P·z of the D parameters: z has `dim` numbers, starts at 0, and is what is trained
+/// (Li, Farkhoor, Liu & Yosinski 2018).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubspaceSpec {
+    /// Dimension d, at least 1 and at most D.
+    pub dim: u32,
+    /// How P is drawn.
+    pub projection: ProjectionKind,
 }
 
 words!(

@@ -3,7 +3,7 @@
 use crate::setting::{Applies, Fallback, Key, layers};
 use crate::trial::{
     DataSpec, EvaluateSpec, Experiment, FeatureKind, Init, Loss, MaskSpec, ModelSpec, Optimizer,
-    Schedule, Scope, Spread, TrainSpec, TrialSpec,
+    ProjectionKind, Schedule, Scope, Spread, SubspaceSpec, TrainSpec, TrialSpec,
 };
 use crate::value::Value;
 
@@ -21,6 +21,11 @@ pub enum Unresolved {
         /// The model's word.
         kind: &'static str,
     },
+    /// A subspace around weights that another trial trained, which P says nothing about.
+    #[error(
+        "`subspace.dim` does not go with `train.weight_reuse`: a subspace lies around weights that are drawn"
+    )]
+    SubspaceReuse,
 }
 
 /// One value, or none, for each setting.
@@ -139,7 +144,8 @@ impl Values {
     /// The trial that these settings describe.
     ///
     /// # Errors
-    /// When a setting without a default is missing, or the experiment does not go with the model.
+    /// When a setting without a default is missing, or the experiment does not go with the model,
+    /// or the subspace with the start.
     pub fn resolve(&self) -> Result<TrialSpec, Unresolved> {
         let experiment_word = self.word(Key::Experiment)?;
         let experiment =
@@ -165,6 +171,11 @@ impl Values {
                 Self::untrained()
             } else {
                 self.train()?
+            },
+            subspace: if features.is_some() {
+                None
+            } else {
+                self.subspace()?
             },
             evaluate: if features.is_some() {
                 EvaluateSpec {
@@ -285,6 +296,21 @@ impl Values {
             reuse_sd: self.number(Key::TrainReuseSd)?,
             stop_at_zero_error: self.scope(Key::TrainStopAtZeroError)?,
         })
+    }
+
+    fn subspace(&self) -> Result<Option<SubspaceSpec>, Unresolved> {
+        let dim = self.count(Key::SubspaceDim)?;
+        if dim == 0 {
+            return Ok(None);
+        }
+        if self.scope(Key::TrainWeightReuse)? != Scope::Never {
+            return Err(Unresolved::SubspaceReuse);
+        }
+        Ok(Some(SubspaceSpec {
+            dim,
+            projection: ProjectionKind::from_word(self.word(Key::SubspaceProjection)?)
+                .expect("the table lists every projection"),
+        }))
     }
 
     /// What closed forms carry in place of training settings: constants, so that equal trials compare equal.

@@ -93,6 +93,7 @@ fn spec(width: u32, batch: u32) -> TrialSpec {
             reuse_sd: 0.1,
             stop_at_zero_error: Scope::Never,
         },
+        subspace: None,
         evaluate: EvaluateSpec {
             spread: Spread::End,
             points: 0,

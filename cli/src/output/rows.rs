@@ -58,14 +58,13 @@ impl Form {
             "params" | "axes" => Self::Json,
             "diverged" => Self::Flag,
             "width" | "depth" | "parameters" | "samples" | "outputs" | "epochs" | "epoch"
-            | "seed" | "trial" | "point" | "last_epoch" | "attempts" | "attempt" | "n" => {
-                Self::Count
-            }
+            | "subspace_dim" | "seed" | "trial" | "point" | "last_epoch" | "attempts"
+            | "attempt" | "n" => Self::Count,
             "dead_units" if base == name => Self::Count,
             _ if base.ends_with("_loss") || base.ends_with("_norm") || name != base => Self::Number,
             _ if base.ends_with("_error") => Self::Share,
             _ if base.ends_with("_ms") => Self::Count,
-            "value" | "ridge" | "weight_decay" | "label_noise" => Self::Number,
+            "value" | "ridge" | "weight_decay" | "label_noise" | "density" => Self::Number,
             _ => Self::Text,
         }
     }

@@ -63,6 +63,14 @@ pub struct TrialColumns {
     pub weight_decay: f64,
     /// Epochs asked for.
     pub epochs: i64,
+    /// What learns, such as `mlp`.
+    pub model: &'static str,
+    /// Dimension of the random subspace trained in, 0: none.
+    pub subspace_dim: i64,
+    /// How the subspace is drawn, where there is one.
+    pub projection: Option<&'static str>,
+    /// Share of the weights that a mask keeps.
+    pub density: f64,
     /// The trial's seed.
     pub seed: i64,
     /// Predicted floating-point operations.

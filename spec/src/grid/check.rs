@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use super::{Grid, Place};
 use crate::setting::{Fallback, Key};
-use crate::shape::{DataShape, TooFewSamples};
+use crate::shape::{self, DataShape, TooFewSamples};
 use crate::sweep::{Mistakes, Path, Report, Source, Sweep, each_path, may_apply, missing, source};
-use crate::trial::{Experiment, FeatureKind};
+use crate::trial::{Experiment, FeatureKind, TrialSpec};
 use crate::value::Value;
 use crate::values::Unresolved;
 
@@ -87,7 +87,8 @@ fn suspicious(grid: &Grid, path: &Path<'_>, experiment: Experiment) -> bool {
         held_out.saturating_add(most(Key::DataSamples).max(1)) > known.train_samples.into()
             || most(Key::DataTestSamples) > known.test_samples.into()
     });
-    misfit || too_few
+    // How many parameters a point has, and whether it starts from another's weights, is not to be told from afar.
+    misfit || too_few || most(Key::SubspaceDim) > 0
 }
 
 /// The values that a setting takes on a path.
@@ -148,7 +149,15 @@ fn points(
                         );
                     }
                 }
+                Err(error @ Unresolved::SubspaceReuse) => {
+                    if noted.insert(error.to_string()) {
+                        let help = "write weight_reuse = \"never\" under [train]".to_owned();
+                        let place = place_of(path, Key::SubspaceDim);
+                        report.add_with_help(place, "subspace.dim", error.to_string(), Some(help));
+                    }
+                }
                 Ok(mut spec) => {
+                    too_many_dimensions(grid, report, path, &spec, noted);
                     let known = &grid.data[spec.data.dataset.as_str()];
                     // Training samples and test samples are judged apart, so that one report names both.
                     for _ in 0..2 {
@@ -177,6 +186,31 @@ fn step(grid: &Grid, axes: &[&usize], place: &mut Place) -> bool {
         place.digits[axis] = 0;
     }
     false
+}
+
+/// A subspace cannot have more dimensions than the space that it lies in.
+fn too_many_dimensions(
+    grid: &Grid,
+    report: &mut Report<'_>,
+    path: &Path<'_>,
+    spec: &TrialSpec,
+    noted: &mut BTreeSet<String>,
+) {
+    let known = &grid.data[spec.data.dataset.as_str()];
+    let parameters = shape::parameters(&spec.model, known.inputs, known.outputs);
+    let Some(subspace) = spec.subspace else {
+        return;
+    };
+    let dim = subspace.dim;
+    if u64::from(dim) > parameters && noted.insert(format!("subspace.dim {dim} {parameters}")) {
+        let message = format!(
+            "asks for {dim} dimensions, the network of width {} has {parameters} parameters",
+            spec.model.width()
+        );
+        let help = "subspace.dim = 0 trains every parameter itself".to_owned();
+        let place = place_of(path, Key::SubspaceDim);
+        report.add_with_help(place, "subspace.dim", message, Some(help));
+    }
 }
 
 fn too_few(

@@ -182,7 +182,15 @@ settings! {
     Seed = "seed", None,
         SEED, Fallback::Integer(0), "",
         Applies::Always, DECIDES,
-        "Seed of initial weights and random features.";
+        "Seed of initial weights, random features, projections and masks.";
+    SubspaceDim = "subspace.dim", Some("subspace_dim"),
+        Kind::Integer { min: 0, max: U32_MAX }, Fallback::Integer(0), "numbers",
+        MLP, DECIDES,
+        "Dimension d of the random subspace θ = θ₀ + P·z that is trained in; 0: every parameter is trained itself.";
+    SubspaceProjection = "subspace.projection", Some("projection"),
+        Kind::Word(&["dense", "sparse", "fastfood"]), Fallback::Word("dense"), "",
+        Applies::All(&[Condition { key: Key::SubspaceDim, test: Test::NonZero }]), DECIDES,
+        "How the columns of P are drawn: normal numbers, few numbers of random sign, or products of Walsh-Hadamard transforms.";
     TrainBatch = "train.batch", Some("batch"),
         COUNT, Fallback::Integer(100), "samples",
         MLP, DECIDES,

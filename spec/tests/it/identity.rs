@@ -105,6 +105,8 @@ fn pack_keys_are_stable() {
         r#""train.epochs":7"#,
         r#""train.weight_decay":0.5"#,
         r#""train.stop_at_zero_error":"always""#,
+        r#""subspace.dim":10"#,
+        r#""subspace.dim":10,"subspace.projection":"fastfood""#,
     ] {
         assert_eq!(key(&with(same)), key(NETWORK), "{same}");
     }
@@ -147,6 +149,9 @@ fn every_deciding_setting_tells_trials_apart() {
         NETWORK.replace('}', r#","model.depth":2}"#),
         NETWORK.replace('}', r#","data.centre":false}"#),
         NETWORK.replace('}', r#","evaluate.spread":"end"}"#),
+        NETWORK.replace('}', r#","subspace.dim":10}"#),
+        NETWORK.replace('}', r#","subspace.dim":11}"#),
+        NETWORK.replace('}', r#","subspace.dim":10,"subspace.projection":"sparse"}"#),
     ];
     let names: BTreeSet<String> = variants.iter().map(|json| name(json)).collect();
     assert_eq!(names.len(), variants.len());

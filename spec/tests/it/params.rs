@@ -55,6 +55,15 @@ fn leaves_out_what_does_not_matter() {
             r#"{"evaluate.spread":"every","evaluate.every":5,"evaluate.points":9}"#,
             r#"{"evaluate.every":5,"evaluate.spread":"every"}"#,
         ),
+        // a projection without a subspace
+        (
+            r#"{"subspace.dim":0,"subspace.projection":"fastfood"}"#,
+            "{}",
+        ),
+        (
+            r#"{"subspace.dim":7,"subspace.projection":"dense"}"#,
+            r#"{"subspace.dim":7}"#,
+        ),
         // which samples and labels are drawn, where none are
         (r#"{"data.seed":3}"#, "{}"),
         (r#"{"data.seed":3,"data.label_noise":0.0}"#, "{}"),

@@ -45,6 +45,9 @@ impl Plan {
         if spec.experiment != Experiment::RiskCurve {
             return bad("only risk curves are trained by gradient descent");
         }
+        if spec.subspace.is_some() {
+            return bad("networks are not trained in subspaces");
+        }
         let train = &spec.train;
         if hidden.is_empty() || hidden.contains(&0) || train.batch == 0 || data.train_y.is_empty() {
             return bad("hidden layers, their units, batch and samples must be at least 1");

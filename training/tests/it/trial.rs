@@ -53,6 +53,7 @@ pub(crate) fn spec(width: u32) -> TrialSpec {
             reuse_sd: 0.1,
             stop_at_zero_error: Scope::Never,
         },
+        subspace: None,
         evaluate: EvaluateSpec {
             spread: Spread::Every,
             points: 0,

@@ -36,7 +36,7 @@ statements! {
         " ORDER BY id", dialect::for_update!("trial"));
     SPECS = concat!("INSERT INTO trial_spec (trial_id, params, width, depth, parameters, samples,
             outputs, label_noise, ridge, weight_decay, epochs, seed, time_limit_ms, max_failures,
-            checkpoint_ms, checkpoint_epochs, keep_weights)
+            checkpoint_ms, checkpoint_epochs, keep_weights, model, subspace_dim, projection, density)
         SELECT trial.id, r.value ->> 'params',
             CAST(r.value ->> 'width' AS BIGINT), CAST(r.value ->> 'depth' AS BIGINT),
             CAST(r.value ->> 'parameters' AS BIGINT), CAST(r.value ->> 'samples' AS BIGINT),
@@ -48,7 +48,9 @@ statements! {
             CAST(r.value ->> 'time_limit_ms' AS BIGINT), CAST(r.value ->> 'max_failures' AS BIGINT),
             CAST(r.value ->> 'checkpoint_ms' AS BIGINT),
             CAST(r.value ->> 'checkpoint_epochs' AS BIGINT),
-            CAST(r.value ->> 'keep_weights' AS BIGINT)
+            CAST(r.value ->> 'keep_weights' AS BIGINT),
+            r.value ->> 'model', CAST(r.value ->> 'subspace_dim' AS BIGINT),
+            r.value ->> 'projection', CAST(r.value ->> 'density' AS DOUBLE PRECISION)
         FROM ", dialect::rows!("$1"), " JOIN trial ON trial.identity = r.value ->> 'identity'
         WHERE true
         ON CONFLICT (trial_id) DO UPDATE SET
@@ -251,6 +253,10 @@ fn as_json(trial: &NewTrial) -> serde_json::Value {
         "ridge": columns.ridge,
         "weight_decay": columns.weight_decay,
         "epochs": columns.epochs,
+        "model": columns.model,
+        "subspace_dim": columns.subspace_dim,
+        "projection": columns.projection,
+        "density": columns.density,
         "seed": columns.seed,
         "cost": columns.cost,
         "time_limit_ms": row::signed(trial.time_limit_ms),

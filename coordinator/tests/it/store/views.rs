@@ -144,6 +144,17 @@ async fn a_curve_has_the_mean_and_the_deviation_of_its_seeds() {
         };
         assert!((sd - 0.25 / 2_f64.sqrt()).abs() < 1e-15, "{sd}");
     }
+    let subspaces = ask(
+        &f,
+        "SELECT width, model, subspace_dim, projection, density FROM risk_curve ORDER BY width DESC LIMIT 2",
+    )
+    .await;
+    let row = |width, dim, projection| {
+        let (mlp, density) = (Cell::Text("mlp".to_owned()), Cell::Float(0.5));
+        [Cell::Int(width), mlp, Cell::Int(dim), projection, density]
+    };
+    let fastfood = Cell::Text("fastfood".to_owned());
+    assert_eq!(subspaces.rows, [row(3, 7, fastfood), row(2, 0, Cell::Null)]);
     let alone = ask(&f, "SELECT n, test_loss_sd FROM random_features").await;
     assert_eq!(alone.rows, [[Cell::Int(1), Cell::Null]]);
 }
