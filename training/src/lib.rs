@@ -2,6 +2,8 @@
 
 mod autograd;
 pub mod checkpoint;
+#[cfg(any(test, feature = "cuda"))]
+mod cuda;
 pub mod data;
 pub mod device;
 mod ending;

@@ -1,7 +1,7 @@
 //! Starts packs: finds the samples, reads checkpoints and parents' weights, and puts each member on its path.
 //!
-//! Networks of dense layers take the fast path on the processor and candle's automatic differentiation elsewhere; random features are solved in closed form there, whatever
-//! the device.
+//! Networks of dense layers take the fast path, on the processor or on a CUDA device; random features are solved in closed form on the processor,
+//! whatever the device.
 
 use std::sync::Arc;
 
@@ -9,6 +9,8 @@ use descent_spec::trial::Experiment;
 
 use crate::autograd::Autograd;
 use crate::checkpoint;
+#[cfg(feature = "cuda")]
+use crate::cuda;
 use crate::data::{DataStore, Prepared};
 use crate::device::Device;
 use crate::ending::Place;
@@ -53,32 +55,51 @@ fn open_stepped(
 ) -> (Box<dyn Pack>, Vec<Event>) {
     let instruction_set = device.instruction_set();
     let (ready, mut failed) = start_all(members, data, &instruction_set);
-    let Device::Cuda(number) = *device else {
+    if device.cuda().is_none() {
         return (Box::new(Stack::new(Isa::detect(), ready)), failed);
-    };
+    }
     let place = Place {
         device: device.to_string(),
         instruction_set,
     };
-    match candle_core::Device::new_cuda(number) {
-        Ok(device) => {
-            let (pack, events) = Autograd::new(&device, place, ready);
-            failed.extend(events);
+    let (pack, events) = open_on_cuda(*device, place, ready);
+    failed.extend(events);
+    (pack, failed)
+}
+
+/// Puts members on a CUDA device.
+#[cfg(feature = "cuda")]
+fn open_on_cuda(device: Device, place: Place, members: Vec<Loose>) -> (Box<dyn Pack>, Vec<Event>) {
+    let (number, tf32) = device.cuda().expect("only asked for CUDA devices");
+    match cuda::launch::Cuda::open(number, tf32) {
+        Ok(machine) => {
+            let (pack, failed) = cuda::Stack::new(machine, place, members);
             (Box::new(pack), failed)
         }
-        Err(error) => {
-            let unusable = |loose: Loose| Event::Failed {
-                key: loose.key,
-                error: TrainError::Device(format!("{} cannot be used: {error}", place.device)),
+        Err(fault) => {
+            let fail = |member: Loose| Event::Failed {
+                key: member.key,
+                error: fault.clone().into(),
             };
-            failed.extend(ready.into_iter().map(unusable));
+            let failed = members.into_iter().map(fail).collect();
             (Box::new(Several(Vec::new())), failed)
         }
     }
 }
 
+/// Says that there is no such device in this build.
+#[cfg(not(feature = "cuda"))]
+fn open_on_cuda(device: Device, _: Place, members: Vec<Loose>) -> (Box<dyn Pack>, Vec<Event>) {
+    let fail = |member: Loose| Event::Failed {
+        key: member.key,
+        error: TrainError::Device(crate::device::UnusableDevice::NotBuilt { device }.to_string()),
+    };
+    let failed = members.into_iter().map(fail).collect();
+    (Box::new(Several(Vec::new())), failed)
+}
+
 /// The members that can start, and the failures of the others.
-fn start_all(
+pub(crate) fn start_all(
     members: Vec<Member>,
     data: &DataStore,
     instruction_set: &str,

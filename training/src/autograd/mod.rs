@@ -1,6 +1,6 @@
 //! The same training by candle's automatic differentiation, one member after the other, on any device that candle has.
 //!
-//! Slower than the fast path and written independently of it: what CUDA devices use, and what the fast path is held to.
+//! Slower than the fast path and written independently of it: what the fast path is held to.
 
 mod solo;
 

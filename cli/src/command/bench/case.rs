@@ -79,7 +79,7 @@ impl Case {
 
 /// The built-in cases for a device.
 pub(super) fn defaults(device: Device, data: &DataArgs) -> anyhow::Result<Vec<Case>> {
-    let on_cuda = matches!(device, Device::Cuda(_));
+    let on_cuda = device.cuda().is_some();
     BUILT_IN
         .iter()
         .filter(|(name, _)| FOR_CUDA.contains(name) == on_cuda)
