@@ -4,21 +4,20 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use descent_spec::trial::{Loss, Optimizer};
 use pulp::bytemuck;
 
+use super::buffers::{Buffers, Shelf};
+use super::coefficients::coefficients;
 use super::layout::Layout;
-use super::machine::{Buffer, Fault, Machine, Resident, THREADS};
+use super::machine::{Buffer, Fault, Machine, Resident};
 use super::measure;
 use crate::data::Prepared;
 use crate::ending::{Ending, Place, Standing};
-use crate::mlp::{Dense, Loose, Mask, Plan, State};
+use crate::mlp::{Loose, Mask, Plan, State};
 use crate::pack::Event;
 
 /// Steps after which it is asked at the latest whether a member has diverged.
 const PATIENCE: u64 = 256;
-/// Numbers that the sums of all levels take together, measuring included: 64 MiB.
-const SUMS: usize = 1 << 24;
 
 /// A member on the device.
 pub(crate) struct Seat {
@@ -26,32 +25,6 @@ pub(crate) struct Seat {
     pub(crate) plan: Arc<Plan>,
     pub(crate) labels: Arc<[u8]>,
     mask: Option<Arc<Mask>>,
-}
-
-/// What a group holds on the device.
-pub(super) struct Buffers {
-    pub(super) weights: Buffer,
-    pub(super) moments: Vec<Buffer>,
-    pub(super) gradients: Buffer,
-    /// Rows of the batch.
-    pub(super) inputs: Buffer,
-    /// Sums of every level, replaced by their gradients on the way back.
-    pub(super) sums: Vec<Buffer>,
-    pub(super) labels: Buffer,
-    pub(super) facts: Buffer,
-    pub(super) order: Buffer,
-    pub(super) clock: Buffer,
-    pub(super) coefficients: Buffer,
-    pub(super) diverged: Buffer,
-    pub(super) parts: Buffer,
-    pub(super) chunks: Buffer,
-    /// A byte per weight: 0 where a mask holds it. One byte without masks.
-    pub(super) trained: Buffer,
-    /// Per level after the first: layers, and squares across, inwards and over.
-    pub(super) levels: Vec<[Buffer; 4]>,
-    pub(super) losses: Buffer,
-    pub(super) errors: Buffer,
-    pub(super) live: Vec<Buffer>,
 }
 
 /// Members that step as one.
@@ -67,13 +40,10 @@ pub(crate) struct Group<M: Machine> {
     pub(super) layout: Layout,
     pub(super) buffers: Buffers,
     pub(super) samples: Resident,
-    /// Samples that the sums have room for.
-    pub(super) rows: usize,
     /// Everything to be freed.
     owned: Vec<Buffer>,
     /// The step over so many samples: absent until it was done once, so that everything it loads is there when it is recorded.
     pub(super) recordings: BTreeMap<usize, Option<M::Recording>>,
-    pub(super) masked: bool,
     /// What [`Self::state`] copied last, and after how many steps.
     snapshot: RefCell<Option<(u64, Vec<Vec<f32>>)>>,
 }
@@ -94,7 +64,7 @@ impl<M: Machine> Group<M> {
             machine,
             owned: Vec::new(),
         };
-        match shelf.samples(data) {
+        match shelf.machine.samples(data) {
             Ok(samples) => match Self::fill(&mut shelf, members, place, samples) {
                 Ok(group) => Ok(group),
                 Err(fault) => {
@@ -116,74 +86,8 @@ impl<M: Machine> Group<M> {
         samples: Resident,
     ) -> Result<Self, Fault> {
         let plans: Vec<&Plan> = members.iter().map(|member| &*member.plan).collect();
-        let (plan, data) = (plans[0], &members[0].data);
         let layout = Layout::new(&plans)?;
-        let most = [&data.train_y, &data.validation_y, &data.test_y]
-            .map(Vec::len)
-            .into_iter()
-            .max()
-            .unwrap_or(0);
-        let wide: usize = layout.pitches.iter().sum();
-        let rows = (SUMS / wide).clamp(THREADS, 4096).min(most).max(plan.batch);
-        let tiles = most.div_ceil(rows) * rows.div_ceil(THREADS);
-        let stack = |layers: &dyn Fn(&State) -> &[Dense]| {
-            let mut numbers = vec![0.0_f32; layout.numbers];
-            for (index, member) in members.iter().enumerate() {
-                layout.put(index, layers(&member.state), &mut numbers);
-            }
-            numbers
-        };
-        let weights = shelf.filled(&stack(&|state| &state.layers))?;
-        let mut moments = Vec::new();
-        for moment in 0..plan.moments() {
-            moments.push(shelf.filled(&stack(&|state| &state.moments[moment]))?);
-        }
-        let masked = members.iter().any(|member| member.mask.is_some());
-        let trained = if masked {
-            trained(&layout, members)
-        } else {
-            vec![1]
-        };
-        let (labels, facts) = labels(members);
-        let per_epoch = usize::try_from(plan.steps_per_epoch()).expect("fewer steps than samples");
-        let moving = plans.iter().any(|plan| plan.has_moving_coefficients());
-        let table = if moving { per_epoch } else { 1 } * members.len() * COEFFICIENTS;
-        let mut levels = Vec::new();
-        for level in &layout.levels {
-            levels.push([
-                shelf.filled(&level.layers)?,
-                shelf.filled(&level.across)?,
-                shelf.filled(&level.inwards)?,
-                shelf.filled(&level.over)?,
-            ]);
-        }
-        let (mut sums, mut live) = (Vec::new(), Vec::new());
-        for (level, pitch) in layout.pitches.iter().enumerate() {
-            sums.push(shelf.room(rows * pitch)?);
-            if level < plan.depth() {
-                live.push(shelf.room(*pitch)?);
-            }
-        }
-        let buffers = Buffers {
-            weights,
-            moments,
-            gradients: shelf.room(layout.gradients(plan.batch))?,
-            inputs: shelf.room(plan.batch * layout.row)?,
-            sums,
-            labels: shelf.filled(&labels)?,
-            facts: shelf.filled(&facts)?,
-            order: shelf.room(plan.samples)?,
-            clock: shelf.room(2)?,
-            coefficients: shelf.room(table)?,
-            diverged: shelf.filled(&vec![0_u32; members.len()])?,
-            parts: shelf.filled(&layout.parts)?,
-            chunks: shelf.filled(&layout.chunks)?,
-            trained: shelf.filled(&trained)?,
-            levels,
-            losses: shelf.room(2 * tiles * members.len())?,
-            errors: shelf.room(tiles * members.len())?,
-            live,
-        };
+        let buffers = Buffers::fill(shelf, &layout, members)?;
         let seat = |member: &Loose| Seat {
             key: member.key,
             plan: Arc::clone(&member.plan),
@@ -193,7 +97,7 @@ impl<M: Machine> Group<M> {
         let step = members[0].state.step;
         let mut group = Self {
             place: place.clone(),
-            data: Arc::clone(data),
+            data: Arc::clone(&members[0].data),
             step,
             began: step,
             checked: step,
@@ -201,10 +105,8 @@ impl<M: Machine> Group<M> {
             layout,
             buffers,
             samples,
-            rows,
             owned: Vec::new(),
             recordings: BTreeMap::new(),
-            masked,
             snapshot: RefCell::new(None),
         };
         group.begin_epoch(shelf.machine)?;
@@ -421,97 +323,5 @@ impl<M: Machine> Group<M> {
             }
         }
         Ok(())
-    }
-}
-
-/// Numbers in `struct Coefficients`.
-pub(super) const COEFFICIENTS: usize = 8;
-
-/// `struct Coefficients` of a member for the step that follows `step` steps: the processor's numbers.
-fn coefficients(plan: &Plan, step: u64) -> [f32; COEFFICIENTS] {
-    let factor = plan.factor(step);
-    let all = match plan.optimizer {
-        Optimizer::Sgd { lr, momentum } => {
-            [lr * factor, plan.decay, momentum, 0.0, 0.0, 0.0, 0.0, 0.0]
-        }
-        Optimizer::Adam {
-            lr,
-            beta1,
-            beta2,
-            epsilon,
-        } => {
-            let steps = (step + 1) as f64;
-            [
-                lr * factor / (1.0 - libm::pow(beta1, steps)),
-                plan.decay,
-                beta1,
-                1.0 - beta1,
-                beta2,
-                1.0 - beta2,
-                1.0 / libm::sqrt(1.0 - libm::pow(beta2, steps)),
-                // Not 0: a weight that never had a gradient stays where it is.
-                epsilon.max(f64::from(f32::MIN_POSITIVE)),
-            ]
-        }
-    };
-    all.map(|number| number as f32)
-}
-
-/// A byte for every weight: 0 where a mask holds it at 0.
-fn trained(layout: &Layout, members: &[Loose]) -> Vec<u8> {
-    let mut kept = vec![1.0_f32; layout.numbers];
-    for (index, member) in members.iter().enumerate() {
-        if let Some(mask) = &member.mask {
-            layout.put(index, mask.layers(), &mut kept);
-        }
-    }
-    kept.into_iter().map(|kept| u8::from(kept != 0.0)).collect()
-}
-
-/// Every distinct set of training labels once, and each member's `struct Fact`.
-fn labels(members: &[Loose]) -> (Vec<u8>, Vec<u32>) {
-    let mut distinct: Vec<&Arc<[u8]>> = Vec::new();
-    let mut facts = Vec::with_capacity(2 * members.len());
-    for member in members {
-        let known = distinct.iter().position(|labels| **labels == member.labels);
-        let row = known.unwrap_or_else(|| {
-            distinct.push(&member.labels);
-            distinct.len() - 1
-        });
-        let loss = match member.plan.loss {
-            Loss::Squared => 0,
-            Loss::CrossEntropy => 1,
-        };
-        facts.extend([loss, u32::try_from(row).expect("fewer than 2³² members")]);
-    }
-    let rows = distinct.into_iter().map(|labels| labels.to_vec());
-    (rows.collect::<Vec<_>>().concat(), facts)
-}
-
-/// Takes memory and remembers it.
-struct Shelf<'a, M> {
-    machine: &'a mut M,
-    owned: Vec<Buffer>,
-}
-
-impl<M: Machine> Shelf<'_, M> {
-    fn samples(&mut self, data: &Arc<Prepared>) -> Result<Resident, Fault> {
-        self.machine.samples(data)
-    }
-
-    /// Room for 4-byte numbers.
-    fn room(&mut self, numbers: usize) -> Result<Buffer, Fault> {
-        let buffer = self.machine.allocate((4 * numbers).max(1))?;
-        self.owned.push(buffer);
-        Ok(buffer)
-    }
-
-    /// These numbers.
-    fn filled<T: bytemuck::NoUninit>(&mut self, numbers: &[T]) -> Result<Buffer, Fault> {
-        let bytes: &[u8] = bytemuck::cast_slice(numbers);
-        let buffer = self.machine.allocate(bytes.len().max(1))?;
-        self.owned.push(buffer);
-        self.machine.write(buffer, bytes)?;
-        Ok(buffer)
     }
 }

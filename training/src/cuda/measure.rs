@@ -87,7 +87,7 @@ fn split<M: Machine>(
     let top = layout.levels.len();
     let (mut start, mut tiles) = (0, 0);
     while start < count {
-        let rows = group.rows.min(count - start);
+        let rows = buffers.rows.min(count - start);
         let samples = Matrix {
             buffer: x,
             pitch: layout.row,

@@ -4,6 +4,8 @@
 //! first layers, the members' own later layers, one product back, the optimizer. The host hears of it when members are measured, and when a slice
 //! of steps ends. Only [`launch`] talks to CUDA; everything else also runs in tests on an emulator, with the same kernels.
 
+mod buffers;
+mod coefficients;
 #[cfg(test)]
 mod emulation;
 mod group;

@@ -5,7 +5,8 @@
 
 use descent_spec::trial::Optimizer;
 
-use super::group::{COEFFICIENTS, Group};
+use super::coefficients::COEFFICIENTS;
+use super::group::Group;
 use super::machine::{Arg, Buffer, Fault, Kernel, Machine, Matrix, Product, THREADS};
 
 /// A block's square of a later layer's product, as `common.cuh` has it.
@@ -216,7 +217,7 @@ impl<M: Machine> Group<M> {
             at(buffers.clock),
             number(last.expect("fewer steps than samples")),
             at(buffers.trained),
-            Arg::Number(u32::from(self.masked)),
+            Arg::Number(u32::from(buffers.masked)),
             at(buffers.gradients),
             number(layout.tiles(rows)),
             number(layout.later),

@@ -39,6 +39,7 @@ fn spec(width: u32, depth: u32, change: impl FnOnce(&mut TrialSpec)) -> TrialSpe
         },
         model: ModelSpec::uniform(width, depth, Init::HeNormal),
         mask: MaskSpec::None,
+        subspace: None,
         train: TrainSpec {
             loss: Loss::Squared,
             optimizer: Optimizer::Sgd {

@@ -7,164 +7,23 @@
     reason = "CUDA takes device addresses and kernels' arguments on trust"
 )]
 
+mod core;
+mod look;
+mod shared;
+
 use std::collections::HashMap;
-use std::mem::ManuallyDrop;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use candle_core::cuda_backend::cudarc;
-use cudarc::cublas::{self, CudaBlas, result::CublasError};
-use cudarc::driver::sys::{
-    CUgraphInstantiate_flags, CUresult, CUstreamCaptureMode, cuDriverGetVersion,
-};
-use cudarc::driver::{
-    CudaContext, CudaFunction, CudaGraph, CudaSlice, CudaStream, DevicePtr, DriverError,
-    LaunchConfig, PushKernelArg, result,
-};
-use cudarc::nvrtc;
+use cudarc::cublas;
+use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
+use cudarc::driver::{CudaGraph, CudaSlice, DevicePtr, LaunchConfig, PushKernelArg};
 
-use super::machine::{
-    Arg, Buffer, Fault, Kernel, Machine, Product, Resident, SOURCE, THREADS, rows,
-};
+use self::core::{Core, blas_fault, fault, reserve};
+pub(crate) use self::look::{answers, capability, look, memory};
+use self::shared::shared;
+use super::machine::{Arg, Buffer, Fault, Kernel, Machine, Product, Resident, THREADS};
 use crate::data::Prepared;
-
-/// What cuBLAS may use beside its operands: NVIDIA's advice for Hopper. Ours, so that a recorded product allocates nothing and repeats its bits.
-const WORKSPACE: usize = 32 << 20;
-
-/// What this machine says of CUDA.
-pub(crate) struct Seen {
-    /// The newest CUDA that the driver can run, as major and minor.
-    pub(crate) driver: (i32, i32),
-    /// The CUDA that this program compiles its kernels with.
-    pub(crate) needed: (i32, i32),
-    /// Devices, or what the driver says instead.
-    pub(crate) devices: Result<usize, String>,
-}
-
-/// Asks driver and compiler.
-pub(crate) fn look() -> Seen {
-    let mut driver = 0;
-    // SAFETY: writes one integer, and may be called before anything else.
-    let _ = unsafe { cuDriverGetVersion(&raw mut driver) };
-    let (mut major, mut minor) = (0, 0);
-    // SAFETY: writes two integers.
-    let _ = unsafe { nvrtc::sys::nvrtcVersion(&raw mut major, &raw mut minor) };
-    let count = result::init().and_then(|()| result::device::get_count());
-    Seen {
-        driver: (driver / 1000, driver % 1000 / 10),
-        needed: (major, minor),
-        devices: count
-            .map(|count| usize::try_from(count).unwrap_or(0))
-            .map_err(|error| error.to_string()),
-    }
-}
-
-/// The compute capability of a device, such as 9.0.
-pub(crate) fn capability(number: usize) -> Option<(i32, i32)> {
-    let context = CudaContext::new(number).ok()?;
-    context.compute_capability().ok()
-}
-
-/// Free and total memory of a device in bytes.
-pub(crate) fn memory(number: usize) -> Option<(u64, u64)> {
-    let (free, total) = CudaContext::new(number).ok()?.mem_get_info().ok()?;
-    Some((free as u64, total as u64))
-}
-
-/// Whether a device takes a context, or what the driver says instead.
-pub(crate) fn answers(number: usize) -> Result<(), String> {
-    CudaContext::new(number)
-        .map(drop)
-        .map_err(|error| error.to_string())
-}
-
-/// What one pack after the other uses.
-struct Core {
-    number: usize,
-    context: Arc<CudaContext>,
-    stream: Arc<CudaStream>,
-    /// Leaked where the device is gone: its destructor insists on success.
-    blas: ManuallyDrop<CudaBlas>,
-    kernels: HashMap<Kernel, CudaFunction>,
-    _workspace: CudaSlice<u8>,
-}
-
-/// Cores without a pack.
-static IDLE: Mutex<Vec<Core>> = Mutex::new(Vec::new());
-
-/// Compiled kernels by compute capability.
-static COMPILED: Mutex<Vec<((i32, i32), String)>> = Mutex::new(Vec::new());
-
-/// Samples on devices.
-static SHARED: Mutex<Vec<Shared>> = Mutex::new(Vec::new());
-
-/// Samples on a device: inputs of training, validation and test, then labels of validation and test.
-struct Shared {
-    number: usize,
-    data: Weak<Prepared>,
-    memory: [Weak<CudaSlice<u8>>; 5],
-}
-
-impl Core {
-    fn new(number: usize) -> Result<Self, Fault> {
-        let context = CudaContext::new(number).map_err(|error| fault("opening", error))?;
-        // SAFETY: see the module: one stream a pack, shared memory is written before it is shared and freed after all streams are done with it.
-        unsafe { context.disable_event_tracking() };
-        let stream = context
-            .new_stream()
-            .map_err(|error| fault("making a stream", error))?;
-        let blas =
-            CudaBlas::new(Arc::clone(&stream)).map_err(|error| blas_fault("starting", error))?;
-        let blas = ManuallyDrop::new(blas);
-        let workspace = reserve(&stream, WORKSPACE)?;
-        let address = workspace.device_ptr(&stream).0;
-        // SAFETY: the memory is this handle's alone, as long as the handle is used.
-        let set = unsafe {
-            cublas::sys::cublasSetWorkspace_v2(*blas.handle(), address as *mut _, WORKSPACE)
-        };
-        set.result()
-            .map_err(|error| blas_fault("taking its workspace", error))?;
-        let capability = context
-            .compute_capability()
-            .map_err(|error| fault("telling its compute capability", error))?;
-        let module = context
-            .load_module(nvrtc::Ptx::from_src(compiled(capability)?))
-            .map_err(|error| fault("loading the kernels", error))?;
-        let mut kernels = HashMap::new();
-        for kernel in Kernel::ALL {
-            let function = module
-                .load_function(kernel.name())
-                .map_err(|error| fault(kernel.name(), error))?;
-            kernels.insert(kernel, function);
-        }
-        Ok(Self {
-            number,
-            context,
-            stream,
-            blas,
-            kernels,
-            _workspace: workspace,
-        })
-    }
-}
-
-/// The kernels as PTX for a compute capability, compiled once a process.
-fn compiled(capability: (i32, i32)) -> Result<String, Fault> {
-    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, ptx)) = compiled.iter().find(|(held, _)| *held == capability) {
-        return Ok(ptx.clone());
-    }
-    let (major, minor) = capability;
-    let options = nvrtc::CompileOptions {
-        options: vec![format!("--gpu-architecture=compute_{major}{minor}")],
-        name: Some("descent.cu".to_owned()),
-        ..nvrtc::CompileOptions::default()
-    };
-    let ptx = nvrtc::compile_ptx_with_opts(SOURCE, options)
-        .map_err(|error| Fault::Device(format!("the kernels do not compile: {error}")))?
-        .to_src();
-    compiled.push((capability, ptx.clone()));
-    Ok(ptx)
-}
 
 enum Memory {
     Own(CudaSlice<u8>),
@@ -193,16 +52,8 @@ impl Cuda {
     /// # Errors
     /// When the device cannot be used.
     pub(crate) fn open(number: usize, tf32: bool) -> Result<Self, Fault> {
-        let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = idle.iter().position(|core| core.number == number);
-        let found = found.map(|index| idle.swap_remove(index));
-        drop(idle);
-        let core = match found {
-            Some(core) => core,
-            None => Core::new(number)?,
-        };
         let machine = Self {
-            core: Some(core),
+            core: Some(Core::take(number)?),
             memory: HashMap::new(),
             next: 0,
             broken: false,
@@ -243,74 +94,6 @@ impl Cuda {
         self.next += 1;
         self.memory.insert(buffer.0, memory);
         buffer
-    }
-
-    /// The samples as five pieces of memory that packs share.
-    fn shared(&self, data: &Arc<Prepared>) -> Result<[Arc<CudaSlice<u8>>; 5], Fault> {
-        let core = self.core();
-        // Held while uploading, so that packs that start together upload once.
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.retain(|held| held.data.strong_count() > 0);
-        for held in shared.iter() {
-            if held.number == core.number && held.data.as_ptr() == Arc::as_ptr(data) {
-                let all: Vec<_> = held.memory.iter().filter_map(Weak::upgrade).collect();
-                if let Ok(all) = <[Arc<CudaSlice<u8>>; 5]>::try_from(all) {
-                    return Ok(all);
-                }
-            }
-        }
-        shared.retain(|held| held.memory.iter().all(|memory| memory.strong_count() > 0));
-        let inputs = |x: &[f32]| upload(core, pulp::bytemuck::cast_slice(&rows(x, data.inputs)));
-        let memory = [
-            Arc::new(inputs(&data.train_x)?),
-            Arc::new(inputs(&data.validation_x)?),
-            Arc::new(inputs(&data.test_x)?),
-            Arc::new(upload(core, &data.validation_y)?),
-            Arc::new(upload(core, &data.test_y)?),
-        ];
-        // Other packs' streams do not wait for this one.
-        core.stream
-            .synchronize()
-            .map_err(|error| fault("uploading samples", error))?;
-        shared.push(Shared {
-            number: core.number,
-            data: Arc::downgrade(data),
-            memory: memory.each_ref().map(Arc::downgrade),
-        });
-        Ok(memory)
-    }
-}
-
-/// Memory that is not set to anything, and read by no kernel before it is written: see the emulator, which fills it with NaN.
-fn reserve(stream: &Arc<CudaStream>, bytes: usize) -> Result<CudaSlice<u8>, Fault> {
-    // SAFETY: bytes have no invalid values.
-    unsafe { stream.alloc::<u8>(bytes) }
-        .map_err(|error| fault(&format!("taking {bytes} bytes"), error))
-}
-
-fn upload(core: &Core, bytes: &[u8]) -> Result<CudaSlice<u8>, Fault> {
-    let mut slice = reserve(&core.stream, bytes.len().max(1))?;
-    if !bytes.is_empty() {
-        core.stream
-            .memcpy_htod(bytes, &mut slice)
-            .map_err(|error| fault("uploading", error))?;
-    }
-    Ok(slice)
-}
-
-fn fault(doing: &str, error: DriverError) -> Fault {
-    let what = format!("{doing}: {error}");
-    match error.0 {
-        CUresult::CUDA_ERROR_OUT_OF_MEMORY => Fault::OutOfMemory(what),
-        _ => Fault::Device(what),
-    }
-}
-
-fn blas_fault(doing: &str, error: CublasError) -> Fault {
-    let what = format!("cuBLAS, {doing}: {error}");
-    match error.0 {
-        cublas::sys::cublasStatus_t::CUBLAS_STATUS_ALLOC_FAILED => Fault::OutOfMemory(what),
-        _ => Fault::Device(what),
     }
 }
 
@@ -442,7 +225,7 @@ impl Machine for Cuda {
     }
 
     fn samples(&mut self, data: &Arc<Prepared>) -> Result<Resident, Fault> {
-        let shared = self.shared(data);
+        let shared = shared(self.core(), data);
         let shared = self.noted(shared)?;
         let [train, validation, test, validation_labels, test_labels] =
             shared.map(|memory| self.keep(Memory::Shared(memory)));
@@ -511,10 +294,8 @@ impl Drop for Cuda {
         self.memory.clear();
         if let Some(core) = self.core.take()
             && !self.broken
-            && core.stream.synchronize().is_ok()
         {
-            let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.push(core);
+            core.give_back();
         }
     }
 }
