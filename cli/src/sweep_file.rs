@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use descent_spec::data::KnownData;
+use descent_spec::data::{Image, KnownData};
 use descent_spec::grid::Grid;
 use descent_spec::sweep::Sweep;
 
@@ -21,7 +21,7 @@ pub(crate) struct DataArgs {
         value_delimiter = ':'
     )]
     pub(crate) folders: Vec<PathBuf>,
-    /// What a data set is that is not on this machine, as `descent data list` prints it where it is: NAME=HASH:INPUTS:OUTPUTS:TRAIN:TEST.
+    /// What a data set is that is not on this machine, as `descent data list` prints it where it is: NAME=HASH:INPUTS:OUTPUTS:TRAIN:TEST, with CHANNELSxROWSxCOLUMNS for the inputs of images.
     #[arg(long = "known-data", value_name = "NAME=…", value_parser = known)]
     known: Vec<(String, KnownData)>,
 }
@@ -112,7 +112,7 @@ impl DataArgs {
     }
 }
 
-/// Reads NAME=HASH:INPUTS:OUTPUTS:TRAIN:TEST.
+/// Reads NAME=HASH:INPUTS:OUTPUTS:TRAIN:TEST, INPUTS a number or, for images, CHANNELSxROWSxCOLUMNS.
 fn known(text: &str) -> Result<(String, KnownData), String> {
     let wrong = || format!("`{text}` is not NAME=HASH:INPUTS:OUTPUTS:TRAIN:TEST");
     let (name, rest) = text.split_once('=').ok_or_else(wrong)?;
@@ -121,12 +121,26 @@ fn known(text: &str) -> Result<(String, KnownData), String> {
         return Err(wrong());
     };
     let number = |part: &str| part.parse::<u32>().map_err(|_| wrong());
+    let sides: Vec<u32> = inputs.split('x').map(number).collect::<Result<_, _>>()?;
+    let (inputs, image) = match sides[..] {
+        [inputs] => (inputs, None),
+        [channels, height, width] => {
+            let inputs = channels
+                .checked_mul(height)
+                .and_then(|numbers| numbers.checked_mul(width))
+                .ok_or_else(wrong)?;
+            let image = Image::new(channels, height, width, inputs).ok_or_else(wrong)?;
+            (inputs, Some(image))
+        }
+        _ => return Err(wrong()),
+    };
     let known = KnownData {
         hash: hash.parse().map_err(|_| wrong())?,
-        inputs: number(inputs)?,
+        inputs,
         outputs: number(outputs)?,
         train_samples: number(train)?,
         test_samples: number(test)?,
+        image,
     };
     Ok((name.to_owned(), known))
 }
@@ -143,6 +157,10 @@ mod tests {
             (name.as_str(), data.inputs, data.test_samples),
             ("mnist", 784, 10_000)
         );
+        assert_eq!(data.image, None);
+        let (_, data) = known(&text.replace(":784:", ":1x28x28:")).unwrap();
+        assert_eq!((data.inputs, data.image), (784, Image::new(1, 28, 28, 784)));
+        assert!(known(&text.replace(":784:", ":0x28x28:")).is_err());
         assert!(known("mnist=12:784").is_err());
         assert!(known("mnist").is_err());
     }

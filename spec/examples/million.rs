@@ -31,6 +31,7 @@ fn main() {
         outputs: 10,
         train_samples: 4_000,
         test_samples: 10_000,
+        image: None,
     };
     let data = BTreeMap::from([("mnist-4k".to_owned(), known)]);
     let file = if std::env::args().any(|argument| argument == "--reuse") {

@@ -73,17 +73,19 @@ pub fn pack_key(spec: &TrialSpec, data: ContentHash) -> PackKey {
         settings.push((name(Key::DataTestSamples), Value::Integer(samples.into())));
     }
     match &spec.model {
-        ModelSpec::Mlp { .. } => {
+        ModelSpec::Mlp { .. } | ModelSpec::Conv { .. } => {
             let optimizer = match spec.train.optimizer {
                 Optimizer::Sgd { .. } => "sgd",
                 Optimizer::Adam { .. } => "adam",
             };
+            let (kind, depth) = match &spec.model {
+                ModelSpec::Conv { architecture, .. } => (architecture.word(), None),
+                model => ("mlp", Some(model.depth())),
+            };
+            settings
+                .extend(depth.map(|depth| (name(Key::ModelDepth), Value::Integer(depth.into()))));
             settings.extend([
-                (
-                    name(Key::ModelDepth),
-                    Value::Integer(spec.model.depth().into()),
-                ),
-                (name(Key::ModelKind), Value::Word("mlp")),
+                (name(Key::ModelKind), Value::Word(kind)),
                 (
                     name(Key::TrainBatch),
                     Value::Integer(spec.train.batch.into()),

@@ -1,5 +1,6 @@
 //! What a sweep is: axes, trials, identity, shape arithmetic. Pure: no async, no I/O, no tensors.
 
+pub mod architecture;
 pub mod data;
 pub mod grid;
 pub mod id;

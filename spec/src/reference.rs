@@ -14,6 +14,7 @@ pub fn settings() -> String {
     for setting in &SETTINGS {
         let default = match setting.fallback {
             Fallback::Required => "must be given".to_owned(),
+            Fallback::RequiredWhere(condition) => format!("must be given where {condition}"),
             Fallback::All => "all".to_owned(),
             Fallback::Absent => "none".to_owned(),
             fallback => fallback

@@ -1,6 +1,7 @@
 //! Arithmetic of shapes: how many parameters a model has, what training it costs, how much memory it takes.
 
-use crate::data::KnownData;
+use crate::architecture::{Architecture, Layer};
+use crate::data::{Image, KnownData};
 use crate::trial::{
     DataSpec, EvaluateSpec, ModelSpec, Optimizer, ProjectionKind, Scope, Spread, SubspaceSpec,
     TrialSpec,
@@ -19,6 +20,8 @@ pub struct DataShape {
     pub validation_samples: u32,
     /// Samples tested on.
     pub test_samples: u32,
+    /// What a sample looks like; `None` where samples are not images.
+    pub image: Option<Image>,
 }
 
 /// A trial that asks for more samples than there are.
@@ -72,6 +75,7 @@ impl DataShape {
             train_samples,
             validation_samples: spec.validation,
             test_samples,
+            image: known.image,
         })
     }
 
@@ -101,9 +105,10 @@ impl Scope {
 }
 
 /// Count of trained numbers, biases included. d inputs, L layers of H₁, H₂, … units, K outputs:
-/// (d + 1)·H₁ + (H₁ + 1)·H₂ + … + (H_L + 1)·K; N random features: N·K. Saturates. Masked weights count.
+/// (d + 1)·H₁ + (H₁ + 1)·H₂ + … + (H_L + 1)·K; N random features: N·K; convolution networks: layer by layer, 0 for one that
+/// cannot look at the image. Saturates. Masked weights count.
 #[must_use]
-pub fn parameters(model: &ModelSpec, inputs: u32, outputs: u32) -> u64 {
+pub fn parameters(model: &ModelSpec, inputs: u32, image: Option<Image>, outputs: u32) -> u64 {
     let (d, k) = (u64::from(inputs), u64::from(outputs));
     match model {
         ModelSpec::Mlp { hidden, .. } => {
@@ -115,8 +120,28 @@ pub fn parameters(model: &ModelSpec, inputs: u32, outputs: u32) -> u64 {
             }
             count
         }
+        ModelSpec::Conv {
+            architecture,
+            width,
+            ..
+        } => layers(*architecture, *width, image, outputs)
+            .iter()
+            .map(Layer::parameters)
+            .fold(0, u64::saturating_add),
         ModelSpec::Features { width, .. } => u64::from(*width).saturating_mul(k),
     }
+}
+
+/// The layers of a convolution network; none where there is no image, or one too small, which is found when a sweep is checked.
+fn layers(
+    architecture: Architecture,
+    width: u32,
+    image: Option<Image>,
+    outputs: u32,
+) -> Vec<Layer> {
+    image
+        .and_then(|image| architecture.layers(width, image, outputs).ok())
+        .unwrap_or_default()
 }
 
 /// Floating-point operations of a trial, its measurements included. A multiplication and an addition count as two.
@@ -127,7 +152,9 @@ pub fn parameters(model: &ModelSpec, inputs: u32, outputs: u32) -> u64 {
 #[must_use]
 pub fn cost_flops(spec: &TrialSpec, shape: &DataShape) -> f64 {
     let measurements = match spec.model {
-        ModelSpec::Mlp { .. } => measurement_count(&spec.evaluate, spec.train.epochs),
+        ModelSpec::Mlp { .. } | ModelSpec::Conv { .. } => {
+            measurement_count(&spec.evaluate, spec.train.epochs)
+        }
         ModelSpec::Features { .. } => 1,
     };
     cost_with(spec, shape, measurements)
@@ -157,12 +184,24 @@ pub(crate) fn cost_with(spec: &TrialSpec, shape: &DataShape, measurements: u32) 
             }
             let first = d * f64::from(spec.model.width());
             let train = f64::from(spec.train.epochs) * n * (6.0 * weights - 2.0 * first);
-            let projected = spec.subspace.map_or(0.0, |subspace| {
-                let parameters = parameters(&spec.model, shape.inputs, shape.outputs);
-                let steps = (n / f64::from(spec.train.batch.max(1))).ceil();
-                f64::from(spec.train.epochs) * steps * projection_flops(subspace, parameters)
-            });
+            let projected = spec
+                .subspace
+                .map_or(0.0, |subspace| projected_flops(spec, subspace, shape));
             train + projected + f64::from(measurements) * measured * 2.0 * weights
+        }
+        ModelSpec::Conv {
+            architecture,
+            width,
+            ..
+        } => {
+            let layers = layers(architecture, width, shape.image, shape.outputs);
+            let all: f64 = layers.iter().map(Layer::multiplications).sum();
+            let first = layers.first().map_or(0.0, Layer::multiplications);
+            let train = f64::from(spec.train.epochs) * n * (6.0 * all - 2.0 * first);
+            let projected = spec
+                .subspace
+                .map_or(0.0, |subspace| projected_flops(spec, subspace, shape));
+            train + projected + f64::from(measurements) * measured * 2.0 * all
         }
         ModelSpec::Features { width, .. } => {
             let features = f64::from(width);
@@ -212,21 +251,23 @@ fn subspace_bytes(subspace: SubspaceSpec, parameters: u64) -> u64 {
         .saturating_mul(WORD)
 }
 
+/// Operations of a trial's steps between its subspace and its parameters.
+fn projected_flops(spec: &TrialSpec, subspace: SubspaceSpec, shape: &DataShape) -> f64 {
+    let parameters = parameters(&spec.model, shape.inputs, shape.image, shape.outputs);
+    let steps = (f64::from(shape.train_samples) / f64::from(spec.train.batch.max(1))).ceil();
+    f64::from(spec.train.epochs) * steps * projection_flops(subspace, parameters)
+}
+
 /// Bytes that one trial's own buffers take in a pack, its share of stacked activations included; the samples, which a pack
 /// holds once, are in [`data_bytes`].
 #[must_use]
 pub fn memory_bytes(spec: &TrialSpec, shape: &DataShape) -> u64 {
     const F32: u64 = 4;
     const F64: u64 = 8;
-    let parameters = parameters(&spec.model, shape.inputs, shape.outputs);
+    let parameters = parameters(&spec.model, shape.inputs, shape.image, shape.outputs);
     match spec.model {
         ModelSpec::Mlp { ref hidden, .. } => {
-            // Weights, gradients, and one or two moments; in a subspace, moments are of z.
-            let copies = match (spec.subspace, spec.train.optimizer) {
-                (Some(_), _) => 2,
-                (None, Optimizer::Sgd { .. }) => 3,
-                (None, Optimizer::Adam { .. }) => 4,
-            };
+            let copies = copies(spec);
             let subspace = spec
                 .subspace
                 .map_or(0, |subspace| subspace_bytes(subspace, parameters));
@@ -240,6 +281,28 @@ pub fn memory_bytes(spec: &TrialSpec, shape: &DataShape) -> u64 {
                 .saturating_mul(F32)
                 .saturating_add(subspace)
         }
+        ModelSpec::Conv {
+            architecture,
+            width,
+            ..
+        } => {
+            // Every layer's inputs, sums and their gradients of one batch, in groups of 16 samples, and gradients on their way.
+            let layers = layers(architecture, width, shape.image, shape.outputs);
+            let sums = || layers.iter().map(Layer::sums);
+            let numbers = sums()
+                .fold(0, u64::saturating_add)
+                .saturating_mul(3)
+                .saturating_add(sums().max().unwrap_or(0).saturating_mul(2));
+            let batch = u64::from(spec.train.batch.min(shape.train_samples)).next_multiple_of(16);
+            let subspace = spec
+                .subspace
+                .map_or(0, |subspace| subspace_bytes(subspace, parameters));
+            parameters
+                .saturating_mul(copies(spec))
+                .saturating_add(numbers.saturating_mul(batch))
+                .saturating_mul(F32)
+                .saturating_add(subspace)
+        }
         ModelSpec::Features { width, .. } => {
             // The feature matrix, its factorisation and the Gram matrix of the smaller side, in double precision.
             let (n, features) = (u64::from(shape.train_samples), u64::from(width));
@@ -249,6 +312,15 @@ pub fn memory_bytes(spec: &TrialSpec, shape: &DataShape) -> u64 {
                 .saturating_add(parameters)
                 .saturating_mul(F64)
         }
+    }
+}
+
+/// Numbers kept per weight: itself, its gradient, and one or two moments; in a subspace, moments are of z.
+const fn copies(spec: &TrialSpec) -> u64 {
+    match (spec.subspace, spec.train.optimizer) {
+        (Some(_), _) => 2,
+        (None, Optimizer::Sgd { .. }) => 3,
+        (None, Optimizer::Adam { .. }) => 4,
     }
 }
 

@@ -3,6 +3,7 @@
 //! This is what the *settings* of a sweep file (see `setting.rs`) mean once every axis has its value. It is derived from
 //! [`Params`](crate::params::Params), which is what is stored, sent and hashed; it is never itself serialised.
 
+use crate::architecture::Architecture;
 use crate::id::{ContentHash, Identity, PackKey};
 use crate::state::words;
 
@@ -76,6 +77,15 @@ pub enum ModelSpec {
         /// Distribution of the initial weights; biases start at 0.
         init: Init,
     },
+    /// A convolution network, ReLU throughout, linear outputs.
+    Conv {
+        /// Its layers.
+        architecture: Architecture,
+        /// Channels of the first convolution; the other hidden layers scale with it.
+        width: u32,
+        /// Distribution of the initial weights; biases start at 0.
+        init: Init,
+    },
     /// Linear regression on `width` random features.
     Features {
         /// The kind.
@@ -95,6 +105,7 @@ impl ModelSpec {
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Mlp { .. } => "mlp",
+            Self::Conv { architecture, .. } => architecture.word(),
             Self::Features { kind, .. } => kind.word(),
         }
     }
@@ -113,15 +124,16 @@ impl ModelSpec {
     pub fn width(&self) -> u32 {
         match self {
             Self::Mlp { hidden, .. } => hidden.first().copied().unwrap_or(0),
-            Self::Features { width, .. } => *width,
+            Self::Conv { width, .. } | Self::Features { width, .. } => *width,
         }
     }
 
-    /// Number of hidden layers; random features have none.
+    /// Number of hidden layers with weights; random features have none.
     #[must_use]
     pub fn depth(&self) -> u32 {
         match self {
             Self::Mlp { hidden, .. } => u32::try_from(hidden.len()).unwrap_or(u32::MAX),
+            Self::Conv { architecture, .. } => architecture.depth(),
             Self::Features { .. } => 0,
         }
     }

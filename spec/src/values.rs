@@ -1,5 +1,6 @@
 //! Settings with values, as given: not yet canonical. What files and axes fill, and what trials are resolved from.
 
+use crate::architecture::Architecture;
 use crate::setting::{Applies, Fallback, Key, layers};
 use crate::trial::{
     DataSpec, EvaluateSpec, Experiment, FeatureKind, Init, Loss, MaskSpec, ModelSpec, Optimizer,
@@ -74,10 +75,19 @@ impl Values {
         self.applies(key).then(|| self.or_default(key)).flatten()
     }
 
-    fn or_default(&self, key: Key) -> Option<Value> {
-        self.given(key)
-            .cloned()
-            .or_else(|| key.setting().fallback.value())
+    /// The given value, or the default.
+    pub(crate) fn or_default(&self, key: Key) -> Option<Value> {
+        self.given(key).cloned().or_else(|| self.default(key))
+    }
+
+    /// The default beside the other settings: architectures have their own width.
+    fn default(&self, key: Key) -> Option<Value> {
+        if key == Key::ModelWidth {
+            let kind = self.or_default(Key::ModelKind)?;
+            let architecture = Architecture::from_word(kind.as_text()?)?;
+            return Some(Value::Integer(architecture.width().into()));
+        }
+        key.setting().fallback.value()
     }
 
     /// What makes two trials different: settings that mean something and are not at their default, sorted by name.
@@ -86,7 +96,7 @@ impl Values {
             .iter()
             .filter_map(|&key| {
                 let value = self.given(key)?;
-                let default = key.setting().fallback.value();
+                let default = self.default(key);
                 (default.as_ref() != Some(value) && self.applies(key)).then(|| (key, value.clone()))
             })
             .collect()
@@ -220,16 +230,15 @@ impl Values {
                 },
                 ridge: self.number(Key::ModelRidge)?,
             },
-            None => ModelSpec::Mlp {
-                hidden: self.hidden()?,
-                init: match self.word(Key::ModelInit)? {
-                    "glorot-uniform" => Init::GlorotUniform,
-                    "glorot-normal" => Init::GlorotNormal,
-                    "he-normal" => Init::HeNormal,
-                    "normal" => Init::Normal {
-                        sd: self.number(Key::ModelInitSd)?,
-                    },
-                    other => unreachable!("the table does not list the init `{other}`"),
+            None => match Architecture::from_word(self.word(Key::ModelKind)?) {
+                Some(architecture) => ModelSpec::Conv {
+                    architecture,
+                    width: self.count(Key::ModelWidth)?,
+                    init: self.init()?,
+                },
+                None => ModelSpec::Mlp {
+                    hidden: self.hidden()?,
+                    init: self.init()?,
                 },
             },
         })
@@ -244,6 +253,18 @@ impl Values {
                 Ok(vec![width; depth as usize])
             }
         }
+    }
+
+    fn init(&self) -> Result<Init, Unresolved> {
+        Ok(match self.word(Key::ModelInit)? {
+            "glorot-uniform" => Init::GlorotUniform,
+            "glorot-normal" => Init::GlorotNormal,
+            "he-normal" => Init::HeNormal,
+            "normal" => Init::Normal {
+                sd: self.number(Key::ModelInitSd)?,
+            },
+            other => unreachable!("the table does not list the init `{other}`"),
+        })
     }
 
     fn mask(&self) -> Result<MaskSpec, Unresolved> {

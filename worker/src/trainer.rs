@@ -51,6 +51,7 @@ impl LocalTrainer {
             outputs: u32::try_from(data.outputs).ok()?,
             train_samples: u32::try_from(data.train.len()).ok()?,
             test_samples: u32::try_from(data.test.len()).ok()?,
+            image: data.image,
         };
         DataShape::of(&known, &spec.data).ok()
     }

@@ -172,6 +172,7 @@ fn the_rest() {
         outputs: 1,
         train_samples: 1,
         test_samples: 0,
+        image: None,
     };
     check::<_, KnownData>(
         &data,
@@ -180,6 +181,13 @@ fn the_rest() {
             ("inputs", |wire| wire.inputs = 0),
             ("outputs", |wire| wire.outputs = 0),
             ("train_samples", |wire| wire.train_samples = 0),
+            ("image", |wire| {
+                wire.image = Some(v1::Image {
+                    channels: 1,
+                    height: 2,
+                    width: 1,
+                });
+            }),
         ],
     );
     let directive = v1::TrialDirective {

@@ -2,7 +2,7 @@
 
 use descent_proto::convert::known;
 use descent_proto::v1;
-use descent_spec::data::KnownData;
+use descent_spec::data::{Image, KnownData};
 use descent_spec::id::{AttemptNumber, ContentHash, Identity, PackKey, SessionId, TrialId};
 use descent_spec::lease::{
     Artifact, Claimed, Directive, Fence, Held, Purpose, SessionDirective, Verdict,
@@ -151,7 +151,8 @@ proptest! {
 
     #[test]
     fn data_sets(hash: [u8; 32], (inputs, outputs, train_samples) in (1_u32.., 1_u32.., 1_u32..), test_samples: u32) {
-        let domain = KnownData { hash: ContentHash(hash), inputs, outputs, train_samples, test_samples };
+        let image = Image::new(1, inputs, 1, inputs);
+        let domain = KnownData { hash: ContentHash(hash), inputs, outputs, train_samples, test_samples, image };
         let wire = wired(&v1::DataSet::from(domain));
         prop_assert_eq!(KnownData::try_from(wire).unwrap(), domain);
     }

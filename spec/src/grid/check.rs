@@ -4,10 +4,14 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::{Grid, Place};
-use crate::setting::{Fallback, Key};
+use crate::architecture::Architecture;
+use crate::data::KnownData;
+use crate::setting::Key;
 use crate::shape::{self, DataShape, TooFewSamples};
-use crate::sweep::{Mistakes, Path, Report, Source, Sweep, each_path, may_apply, missing, source};
-use crate::trial::{Experiment, FeatureKind, TrialSpec};
+use crate::sweep::{
+    Mistakes, Path, Report, Source, Sweep, each_path, is_required, may_apply, missing, source,
+};
+use crate::trial::{Experiment, FeatureKind, ModelSpec, TrialSpec};
 use crate::value::Value;
 use crate::values::Unresolved;
 
@@ -59,7 +63,7 @@ pub(super) fn check(grid: &Grid, sweep: &Sweep) -> Result<(), Mistakes> {
 /// not looked at point by point.
 fn suspicious(grid: &Grid, path: &Path<'_>, experiment: Experiment) -> bool {
     let lacks = |key: &Key| {
-        key.setting().fallback == Fallback::Required
+        is_required(path, *key, experiment)
             && matches!(source(path, *key), Source::Default)
             && may_apply(path, *key, experiment)
     };
@@ -87,8 +91,33 @@ fn suspicious(grid: &Grid, path: &Path<'_>, experiment: Experiment) -> bool {
         held_out.saturating_add(most(Key::DataSamples).max(1)) > known.train_samples.into()
             || most(Key::DataTestSamples) > known.test_samples.into()
     });
+    let kinds = values(path, Key::ModelKind);
+    let blind = values(path, Key::DataDataset).iter().any(|name| {
+        let known = name.as_text().and_then(|name| grid.data.get(name));
+        let architectures = kinds
+            .iter()
+            .filter_map(|kind| Architecture::from_word(kind.as_text()?));
+        known.is_some_and(|known| {
+            architectures
+                .into_iter()
+                .any(|kind| blind(kind, known).is_some())
+        })
+    });
     // How many parameters a point has, and whether it starts from another's weights, is not to be told from afar.
-    misfit || too_few || most(Key::SubspaceDim) > 0
+    misfit || too_few || blind || most(Key::SubspaceDim) > 0
+}
+
+/// Why a convolution network cannot look at the samples of a data set; `None`: it can.
+fn blind(architecture: Architecture, known: &KnownData) -> Option<String> {
+    match known.image {
+        None => Some(format!(
+            "{architecture} looks at images, and these samples are none"
+        )),
+        Some(image) => architecture
+            .fits(image)
+            .err()
+            .map(|error| error.to_string()),
+    }
 }
 
 /// The values that a setting takes on a path.
@@ -159,6 +188,13 @@ fn points(
                 Ok(mut spec) => {
                     too_many_dimensions(grid, report, path, &spec, noted);
                     let known = &grid.data[spec.data.dataset.as_str()];
+                    if let ModelSpec::Conv { architecture, .. } = spec.model
+                        && let Some(why) = blind(architecture, known)
+                        && noted.insert(format!("{architecture} {}", spec.data.dataset))
+                    {
+                        let message = format!("data set \"{}\": {why}", spec.data.dataset);
+                        report.add(place_of(path, Key::ModelKind), "model.kind", message);
+                    }
                     // Training samples and test samples are judged apart, so that one report names both.
                     for _ in 0..2 {
                         let Err(error) = DataShape::of(known, &spec.data) else {
@@ -197,7 +233,7 @@ fn too_many_dimensions(
     noted: &mut BTreeSet<String>,
 ) {
     let known = &grid.data[spec.data.dataset.as_str()];
-    let parameters = shape::parameters(&spec.model, known.inputs, known.outputs);
+    let parameters = shape::parameters(&spec.model, known.inputs, known.image, known.outputs);
     let Some(subspace) = spec.subspace else {
         return;
     };

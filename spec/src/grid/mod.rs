@@ -193,11 +193,9 @@ impl Grid {
 
     fn holds(&self, condition: &Condition, values: &Values) -> bool {
         condition.holds(&|key| {
-            let value = values
-                .given(key)
-                .cloned()
-                .or_else(|| key.setting().fallback.value());
-            value.or_else(|| self.everything_there_is(key, values))
+            values
+                .or_default(key)
+                .or_else(|| self.everything_there_is(key, values))
         })
     }
 
@@ -222,7 +220,7 @@ impl Grid {
         let spec = values.resolve().expect("checked when the grid was made");
         let known = self.data[spec.data.dataset.as_str()];
         let shape = DataShape::of(&known, &spec.data).expect("checked when the grid was made");
-        let parameters = shape::parameters(&spec.model, known.inputs, known.outputs);
+        let parameters = shape::parameters(&spec.model, known.inputs, known.image, known.outputs);
         Some(Candidate {
             values,
             spec,
@@ -236,13 +234,15 @@ impl Grid {
         let epochs = spec.train.epochs;
         let count = || shape::measurement_count(&spec.evaluate, epochs);
         let measurements = match spec.model {
-            ModelSpec::Mlp { .. } if spec.evaluate.spread == Spread::Log => {
+            ModelSpec::Mlp { .. } | ModelSpec::Conv { .. }
+                if spec.evaluate.spread == Spread::Log =>
+            {
                 let mut known = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
                 *known
                     .entry((spec.evaluate.points, epochs))
                     .or_insert_with(count)
             }
-            ModelSpec::Mlp { .. } => count(),
+            ModelSpec::Mlp { .. } | ModelSpec::Conv { .. } => count(),
             ModelSpec::Features { .. } => 1,
         };
         shape::cost_with(spec, shape, measurements)

@@ -18,6 +18,8 @@ use crate::value::Value;
 pub enum Fallback {
     /// It must be given wherever it applies.
     Required,
+    /// It must be given where this holds of another setting; elsewhere that setting has a default for it.
+    RequiredWhere(&'static Condition),
     /// Everything that there is.
     All,
     /// Nothing: other settings say the same in another way.
@@ -33,11 +35,11 @@ pub enum Fallback {
 }
 
 impl Fallback {
-    /// The default as a value; `None` for [`Fallback::Required`], [`Fallback::All`] and [`Fallback::Absent`].
+    /// The default as a value; `None` where one must be given, and for [`Fallback::All`] and [`Fallback::Absent`].
     #[must_use]
     pub const fn value(self) -> Option<Value> {
         match self {
-            Self::Required | Self::All | Self::Absent => None,
+            Self::Required | Self::RequiredWhere(_) | Self::All | Self::Absent => None,
             Self::Boolean(value) => Some(Value::Boolean(value)),
             Self::Integer(value) => Some(Value::Integer(value)),
             Self::Float(value) => Some(Value::Float(value)),

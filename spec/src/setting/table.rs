@@ -63,7 +63,13 @@ const STRENGTH: Kind = Kind::Float {
 };
 const SCOPE: Kind = Kind::Word(&["never", "below-threshold", "always"]);
 
-/// Means something for networks trained by gradient descent.
+const CLOSED_FORMS: &[&str] = &["fourier-features", "relu-features"];
+/// Means something for networks, trained by gradient descent.
+const NETWORK: Applies = Applies::All(&[Condition {
+    key: Key::ModelKind,
+    test: Test::NoneOf(CLOSED_FORMS),
+}]);
+/// Means something for networks of dense layers alone.
 const MLP: Applies = Applies::All(&[Condition {
     key: Key::ModelKind,
     test: Test::OneOf(&["mlp"]),
@@ -82,8 +88,14 @@ const UNIFORM: Applies = Applies::All(&[
 /// Means something for closed forms.
 const FEATURES: Applies = Applies::All(&[Condition {
     key: Key::ModelKind,
-    test: Test::NoneOf(&["mlp"]),
+    test: Test::OneOf(CLOSED_FORMS),
 }]);
+
+/// Models whose width must be given.
+const WITHOUT_OWN_WIDTH: Condition = Condition {
+    key: Key::ModelKind,
+    test: Test::OneOf(&["mlp", "fourier-features", "relu-features"]),
+};
 
 /// (part of the identity, may be swept)
 const DECIDES: (bool, bool) = (true, true);
@@ -133,7 +145,7 @@ settings! {
         "Number of measured epochs, before those that coincide are merged.";
     EvaluateSpread = "evaluate.spread", None,
         Kind::Word(&["log", "every", "end"]), Fallback::Word("log"), "",
-        MLP, DECIDES,
+        NETWORK, DECIDES,
         "How measured epochs are spread: evenly on a log scale, every so many, or only the end. The last epoch is always measured.";
     Experiment = "experiment", None,
         Kind::Word(&["risk-curve", "random-features"]), Fallback::Word("risk-curve"), "",
@@ -145,7 +157,7 @@ settings! {
         "Share of each layer's weights kept; the others are 0 from the start and stay 0. Biases are always kept.";
     MaskKind = "mask.kind", None,
         Kind::Word(&["none", "random"]), Fallback::Word("none"), "",
-        MLP, DECIDES,
+        NETWORK, DECIDES,
         "Which weights are kept: all, or a random share drawn with `seed`.";
     ModelBandwidth = "model.bandwidth", Some("bandwidth"),
         Kind::Float { min: Bound::Open(0.0), max: Bound::Closed(1e9) }, Fallback::Float(5.0), "",
@@ -157,16 +169,16 @@ settings! {
         "Number of hidden layers.";
     ModelInit = "model.init", None,
         Kind::Word(&["glorot-uniform", "glorot-normal", "he-normal", "normal"]), Fallback::Word("glorot-uniform"), "",
-        MLP, DECIDES,
+        NETWORK, DECIDES,
         "Distribution of the initial weights; biases start at 0.";
     ModelInitSd = "model.init_sd", None,
         Kind::Float { min: Bound::Open(0.0), max: Bound::Closed(1e3) }, Fallback::Float(0.1), "",
         Applies::All(&[Condition { key: Key::ModelInit, test: Test::OneOf(&["normal"]) }]), DECIDES,
         "Standard deviation of the initial weights.";
     ModelKind = "model.kind", None,
-        Kind::Word(&["mlp", "fourier-features", "relu-features"]), Fallback::Word("mlp"), "",
+        Kind::Word(&["mlp", "lenet-5", "conv-2", "conv-4", "conv-6", "resnet-20", "fourier-features", "relu-features"]), Fallback::Word("mlp"), "",
         Applies::Always, DECIDES,
-        "What learns: a fully connected ReLU network, or least squares on random features.";
+        "What learns: a fully connected ReLU network, a convolution network, or least squares on random features.";
     ModelRidge = "model.ridge", Some("ridge"),
         Kind::Float { min: Bound::Closed(0.0), max: Bound::Closed(1e12) }, Fallback::Float(0.0), "",
         FEATURES, DECIDES,
@@ -176,16 +188,16 @@ settings! {
         MLP, DECIDES,
         "Units of each hidden layer, from the inputs on; in place of `model.width` and `model.depth`.";
     ModelWidth = "model.width", Some("width"),
-        Kind::Integer { min: 1, max: MAX_UNITS }, Fallback::Required, "units",
+        Kind::Integer { min: 1, max: MAX_UNITS }, Fallback::RequiredWhere(&WITHOUT_OWN_WIDTH), "units",
         Applies::All(&[Condition { key: Key::ModelShape, test: Test::Absent }]), DECIDES,
-        "Units per hidden layer, or number of random features.";
+        "Units per hidden layer, channels of the first convolution (the other hidden layers scale with it; default: the architecture's own, 6, 64 or 16), or number of random features.";
     Seed = "seed", None,
         SEED, Fallback::Integer(0), "",
         Applies::Always, DECIDES,
         "Seed of initial weights, random features, projections and masks.";
     SubspaceDim = "subspace.dim", Some("subspace_dim"),
         Kind::Integer { min: 0, max: U32_MAX }, Fallback::Integer(0), "numbers",
-        MLP, DECIDES,
+        NETWORK, DECIDES,
         "Dimension d of the random subspace θ = θ₀ + P·z that is trained in; 0: every parameter is trained itself.";
     SubspaceProjection = "subspace.projection", Some("projection"),
         Kind::Word(&["dense", "sparse", "fastfood"]), Fallback::Word("dense"), "",
@@ -193,15 +205,15 @@ settings! {
         "How the columns of P are drawn: normal numbers, few numbers of random sign, or products of Walsh-Hadamard transforms.";
     TrainBatch = "train.batch", Some("batch"),
         COUNT, Fallback::Integer(100), "samples",
-        MLP, DECIDES,
+        NETWORK, DECIDES,
         "Samples per step; the last batch of an epoch may be smaller.";
     TrainEpochs = "train.epochs", Some("epochs"),
         COUNT, Fallback::Required, "epochs",
-        MLP, DECIDES,
+        NETWORK, DECIDES,
         "Passes over the training samples.";
     TrainLoss = "train.loss", Some("loss"),
         Kind::Word(&["squared", "cross-entropy"]), Fallback::Word("squared"), "",
-        MLP, DECIDES,
+        NETWORK, DECIDES,
         "What is minimised: the squared error of linear outputs, or softmax cross-entropy.";
     TrainOptimizerBeta1 = "train.optimizer.beta1", None,
         BELOW_ONE, Fallback::Float(0.9), "",
@@ -217,11 +229,11 @@ settings! {
         "Added by Adam to the root of the second moment.";
     TrainOptimizerKind = "train.optimizer.kind", Some("optimizer"),
         Kind::Word(&["sgd", "adam"]), Fallback::Word("sgd"), "",
-        MLP, DECIDES,
+        NETWORK, DECIDES,
         "The rule that turns gradients into steps.";
     TrainOptimizerLr = "train.optimizer.lr", Some("lr"),
         Kind::Float { min: Bound::Open(0.0), max: Bound::Closed(1e3) }, Fallback::Required, "",
-        MLP, DECIDES,
+        NETWORK, DECIDES,
         "Learning rate.";
     TrainOptimizerMomentum = "train.optimizer.momentum", Some("momentum"),
         BELOW_ONE, Fallback::Float(0.0), "",
@@ -229,7 +241,7 @@ settings! {
         "Momentum μ of v ← μv + g, w ← w − lr·v.";
     TrainOrderSeed = "train.order_seed", Some("order_seed"),
         SEED, Fallback::Integer(0), "",
-        MLP, DECIDES,
+        NETWORK, DECIDES,
         "Seed of the order of samples; shared by all trials unless swept.";
     TrainReuseSd = "train.reuse_sd", None,
         STRENGTH, Fallback::Float(0.1), "",
@@ -245,7 +257,7 @@ settings! {
         "Multiplies the learning rate each time.";
     TrainScheduleKind = "train.schedule.kind", Some("schedule"),
         Kind::Word(&["constant", "step", "cosine"]), Fallback::Word("constant"), "",
-        MLP, DECIDES,
+        NETWORK, DECIDES,
         "The learning rate over time: the same, factor^⌊epoch / every⌋, or ½(1 + cos(π·step / steps)).";
     TrainScheduleScope = "train.schedule.scope", None,
         Kind::Word(&["below-threshold", "always"]), Fallback::Word("always"), "",
@@ -253,11 +265,11 @@ settings! {
         "Which networks the schedule holds for; the others train at a constant rate.";
     TrainStopAtZeroError = "train.stop_at_zero_error", None,
         SCOPE, Fallback::Word("never"), "",
-        MLP, DECIDES,
+        NETWORK, DECIDES,
         "Which networks stop at the first measured epoch without a training error.";
     TrainWeightDecay = "train.weight_decay", Some("weight_decay"),
         STRENGTH, Fallback::Float(0.0), "",
-        MLP, DECIDES,
+        NETWORK, DECIDES,
         "λ of an added λ/2·‖w‖² on the weights, not on the biases.";
     TrainWeightReuse = "train.weight_reuse", Some("weight_reuse"),
         SCOPE, Fallback::Word("never"), "",

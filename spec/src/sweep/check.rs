@@ -145,13 +145,24 @@ fn required(
         let judged =
             !path[0].broken.contains(&Key::Experiment) || setting.applies == Applies::Always;
         if judged
-            && setting.fallback == Fallback::Required
+            && is_required(path, key, experiment)
             && matches!(source(path, key), Source::Default)
             && may_apply(path, key, experiment)
             && reported.insert(key)
         {
             missing(report, path, key);
         }
+    }
+}
+
+/// Whether some point of a path needs a setting to be given: an over-estimate.
+pub(crate) fn is_required(path: &Path<'_>, key: Key, experiment: Experiment) -> bool {
+    match key.setting().fallback {
+        Fallback::Required => true,
+        Fallback::RequiredWhere(condition) => may(path, condition.key, experiment, &|value| {
+            condition.holds(value)
+        }),
+        _ => false,
     }
 }
 

@@ -24,7 +24,7 @@ pub use mistake::{MAX_MISTAKES, Mistake, Mistakes};
 pub use run::{Artifacts, Order, RUN_SETTINGS, RunSetting, RunSettings};
 
 pub(crate) use block::Block;
-pub(crate) use check::missing;
+pub(crate) use check::{is_required, missing};
 pub(crate) use mistake::Report;
 pub(crate) use path::{Path, Source, each_path, may_apply, source};
 

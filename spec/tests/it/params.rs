@@ -1,5 +1,6 @@
 //! Canonical settings: defaults and what means nothing are left out, and reading back changes nothing.
 
+use descent_spec::architecture::Architecture;
 use descent_spec::params::{InvalidParams, Params};
 use descent_spec::setting::{Applies, Fallback, Key, Kind, SETTINGS, Setting};
 use descent_spec::trial::{Init, MaskSpec, ModelSpec, Optimizer, Schedule, Spread};
@@ -190,7 +191,7 @@ fn layers_of_different_widths() {
     assert_eq!((spec.model.width(), spec.model.depth()), (300, 2));
     assert_eq!(spec.mask, MaskSpec::Random { density: 0.25 });
     assert_eq!(
-        descent_spec::shape::parameters(&spec.model, 784, 10),
+        descent_spec::shape::parameters(&spec.model, 784, None, 10),
         785 * 300 + 301 * 100 + 101 * 10
     );
     // A width beside a shape means nothing, and tells no two trials apart.
@@ -240,7 +241,9 @@ fn the_table_is_sorted_and_unambiguous() {
         }
         // A default fits its own bounds.
         let fits = match setting.fallback {
-            Fallback::Required | Fallback::All | Fallback::Absent => true,
+            Fallback::Required | Fallback::RequiredWhere(_) | Fallback::All | Fallback::Absent => {
+                true
+            }
             Fallback::Boolean(_) => setting.kind == Kind::Boolean,
             Fallback::Integer(value) => setting.kind.integer(i64::try_from(value).unwrap()).is_ok(),
             Fallback::Float(value) => setting.kind.float(value).is_ok(),
@@ -300,4 +303,30 @@ proptest! {
         prop_assert_eq!(&again, &params);
         prop_assert_eq!(again.to_json(), json);
     }
+}
+
+#[test]
+fn convolution_networks_have_their_own_width() {
+    let read = |extra: &str| {
+        let text = format!(
+            r#"{{"data.dataset":"mnist-4k","model.kind":"lenet-5","train.epochs":5,"train.optimizer.lr":0.5{extra}}}"#
+        );
+        Params::from_json(&text).unwrap()
+    };
+    let spec = read("").resolve().unwrap();
+    assert_eq!(
+        spec.model,
+        ModelSpec::Conv {
+            architecture: Architecture::LeNet5,
+            width: 6,
+            init: Init::GlorotUniform
+        }
+    );
+    assert_eq!(read(""), read(r#","model.width":6"#));
+    assert_ne!(read(""), read(r#","model.width":7"#));
+    // Depth and reuse of weights mean nothing to them.
+    assert_eq!(
+        read(""),
+        read(r#","model.depth":3,"train.weight_reuse":"always""#)
+    );
 }

@@ -2,29 +2,32 @@
 
 use std::collections::BTreeMap;
 
-use descent_spec::data::KnownData;
+use descent_spec::data::{Image, KnownData};
 use descent_spec::grid::{Grid, Point};
 use descent_spec::id::ContentHash;
 use descent_spec::sweep::Sweep;
 
 /// What a submitter would have found.
 pub(crate) fn data() -> BTreeMap<String, KnownData> {
-    let known = |name: &str, train_samples, test_samples| {
+    let known = |name: &str, inputs, train_samples, test_samples| {
         let hash = ContentHash::of(name.as_bytes());
         (
             name.to_owned(),
             KnownData {
                 hash,
-                inputs: 784,
+                inputs,
                 outputs: 10,
                 train_samples,
                 test_samples,
+                image: Image::new(1, 28, 28, inputs).or_else(|| Image::new(1, 12, 12, inputs)),
             },
         )
     };
     BTreeMap::from([
-        known("mnist-4k", 4_000, 10_000),
-        known("mnist", 60_000, 10_000),
+        known("mnist-4k", 784, 4_000, 10_000),
+        known("mnist", 784, 60_000, 10_000),
+        known("points", 20, 2_000, 1_000),
+        known("tiny", 144, 2_000, 1_000),
     ])
 }
 

@@ -4,12 +4,20 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use descent_spec::data::Image;
+
 use super::dataset::Samples;
 use super::error::DataError;
 use super::idx::MAX_BYTES;
 
 /// Pixels per image.
 pub(super) const INPUTS: usize = 3 * 32 * 32;
+/// What an image looks like.
+pub(super) const IMAGE: Image = Image {
+    channels: 3,
+    height: 32,
+    width: 32,
+};
 /// Number of classes.
 pub(super) const OUTPUTS: usize = 10;
 /// The training files' names, in the order in which they are read.

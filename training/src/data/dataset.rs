@@ -1,6 +1,6 @@
 //! A data set in memory: images as bytes, labels, and the hash that names its content.
 
-use descent_spec::data::KnownData;
+use descent_spec::data::{Image, KnownData};
 use descent_spec::id::ContentHash;
 
 /// Images with their classes.
@@ -33,6 +33,8 @@ pub struct Dataset {
     pub inputs: usize,
     /// Number of classes.
     pub outputs: usize,
+    /// What a sample looks like; `None` where samples are not images.
+    pub image: Option<Image>,
     /// Samples to train on.
     pub train: Samples,
     /// Samples to test on.
@@ -42,12 +44,18 @@ pub struct Dataset {
 impl Dataset {
     /// The name of the content: BLAKE3 over a header with the shape, then training images and labels, then test images and
     /// labels. It is taken over decoded samples, so that compressed and plain files of the same images are the same data.
+    /// Rows and columns come in where the number of inputs alone does not tell them: where images are not square.
     #[must_use]
     pub fn hash(&self) -> ContentHash {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"descent data 1\0");
         for number in [self.inputs, self.outputs, self.train.len(), self.test.len()] {
             hasher.update(&(number as u64).to_le_bytes());
+        }
+        if let Some(image) = self.image.filter(|image| image.height != image.width) {
+            for side in [image.channels, image.height, image.width] {
+                hasher.update(&side.to_le_bytes());
+            }
         }
         for samples in [&self.train, &self.test] {
             hasher.update(&samples.pixels);
@@ -68,6 +76,7 @@ impl Dataset {
             outputs: count(self.outputs),
             train_samples: count(self.train.len()),
             test_samples: count(self.test.len()),
+            image: self.image,
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use descent_spec::data::KnownData;
+use descent_spec::data::{Image, KnownData};
 use descent_spec::id::ContentHash;
 
 use super::dataset::Dataset;
@@ -21,6 +21,11 @@ pub(super) const MNIST_4K: KnownData = KnownData {
     outputs: 10,
     train_samples: 4_000,
     test_samples: 10_000,
+    image: Some(Image {
+        channels: 1,
+        height: 28,
+        width: 28,
+    }),
 };
 
 /// Decodes the embedded files.

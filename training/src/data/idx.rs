@@ -6,6 +6,7 @@
 use std::io::{self, Read};
 use std::path::Path;
 
+use descent_spec::data::Image;
 use flate2::bufread::MultiGzDecoder;
 
 use super::error::DataError;
@@ -20,6 +21,8 @@ const REMEDY: &str = "fetch or copy it again, and see `descent data fetch`";
 pub(super) struct Images {
     /// Pixels per image.
     pub(super) inputs: usize,
+    pub(super) rows: u32,
+    pub(super) columns: u32,
     /// Row-major `[images, inputs]`.
     pub(super) pixels: Vec<u8>,
 }
@@ -28,6 +31,12 @@ impl Images {
     /// Number of images.
     pub(super) fn len(&self) -> usize {
         self.pixels.len() / self.inputs
+    }
+
+    /// One grey channel; `None` where a side is too long for an image.
+    pub(super) fn extent(&self) -> Option<Image> {
+        let inputs = u32::try_from(self.inputs).ok()?;
+        Image::new(1, self.rows, self.columns, inputs)
     }
 }
 
@@ -47,7 +56,12 @@ pub(super) fn images(bytes: impl Read, path: &Path) -> Result<Images, DataError>
         &format!("{count} images of {rows} × {columns} bytes"),
     )?;
     let inputs = usize::try_from(inputs).expect("no more than the pixels just read");
-    Ok(Images { inputs, pixels })
+    Ok(Images {
+        inputs,
+        rows,
+        columns,
+        pixels,
+    })
 }
 
 /// Reads a label file. `path` is only for messages.

@@ -1,5 +1,6 @@
 //! What a trial trains and tests on: samples drawn, labels made noisy, inputs scaled and centred.
 
+use descent_spec::data::Image;
 use descent_spec::trial::DataSpec;
 
 use super::dataset::{Dataset, Samples};
@@ -13,6 +14,8 @@ pub struct Prepared {
     pub inputs: usize,
     /// Number of classes.
     pub outputs: usize,
+    /// What a sample looks like; `None` where samples are not images.
+    pub image: Option<Image>,
     /// Training inputs, row-major `[samples, inputs]`, in `[0, 1]` before centring.
     pub train_x: Vec<f32>,
     /// Training labels, as noisy as the spec asked for.
@@ -68,6 +71,7 @@ pub fn prepare(dataset: &Dataset, spec: &DataSpec) -> Result<Prepared, DataError
     let mut prepared = Prepared {
         inputs: dataset.inputs,
         outputs: dataset.outputs,
+        image: dataset.image,
         train_x: scale(&dataset.train, &train),
         train_y: Vec::new(),
         validation_x: scale(&dataset.train, &validation),

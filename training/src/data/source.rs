@@ -113,6 +113,7 @@ impl Files {
                 Ok(Dataset {
                     inputs: cifar::INPUTS,
                     outputs: cifar::OUTPUTS,
+                    image: Some(cifar::IMAGE),
                     train,
                     test,
                 })
@@ -168,10 +169,10 @@ pub(super) fn assemble(
             return Err(malformed(path, problem));
         }
     }
-    if test.0.inputs != train.0.inputs {
+    if (test.0.rows, test.0.columns) != (train.0.rows, train.0.columns) {
         let problem = format!(
-            "has {} pixels per image, but the training images have {}",
-            test.0.inputs, train.0.inputs
+            "has images of {} × {} pixels, but the training images have {} × {}",
+            test.0.rows, test.0.columns, train.0.rows, train.0.columns
         );
         return Err(malformed(test_images, problem));
     }
@@ -206,6 +207,7 @@ pub(super) fn assemble(
     Ok(Dataset {
         inputs: train.0.inputs,
         outputs,
+        image: train.0.extent(),
         train: samples(train),
         test: samples(test),
     })

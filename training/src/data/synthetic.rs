@@ -25,6 +25,7 @@ pub(super) const GAUSSIANS: KnownData = KnownData {
     outputs: 10,
     train_samples: 2_000,
     test_samples: 1_000,
+    image: None,
 };
 
 /// Ten normal clusters of equal width around normal centres, in 20 dimensions; classes in turn. Values are rounded to bytes
@@ -57,6 +58,7 @@ pub(super) fn gaussians() -> Dataset {
     Dataset {
         inputs: INPUTS,
         outputs: OUTPUTS,
+        image: None,
         train,
         test,
     }

@@ -56,7 +56,12 @@ impl Plan {
             u32::try_from(n)
                 .map_err(|_| TrainError::BadSpec(format!("{n} is too many for a network")))
         };
-        let parameters = shape::parameters(&spec.model, count(data.inputs)?, count(data.outputs)?);
+        let parameters = shape::parameters(
+            &spec.model,
+            count(data.inputs)?,
+            data.image,
+            count(data.outputs)?,
+        );
         let samples = data.train_y.len();
         let threshold = samples as u64 * data.outputs as u64;
         let schedule = if train.schedule_scope.holds(parameters, threshold) {

@@ -179,7 +179,7 @@ fn damaged_files_are_refused_by_name() {
     check_refused(
         2,
         idx(&[2051, 2, 2, 2], &[0; 8]),
-        "has 4 pixels per image, but the training images have 6",
+        "has images of 2 × 2 pixels, but the training images have 2 × 3",
     );
     check_refused(
         3,

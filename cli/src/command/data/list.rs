@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use descent_spec::data::Image;
 use descent_training::data::{DataStore, Listed};
 
 use crate::exit::Exit;
@@ -21,6 +22,7 @@ fn rows(listed: Vec<Listed>) -> Rows {
         ("dataset", Form::Text),
         ("state", Form::Text),
         ("inputs", Form::Count),
+        ("image", Form::Text),
         ("outputs", Form::Count),
         ("train_samples", Form::Count),
         ("test_samples", Form::Count),
@@ -44,6 +46,7 @@ fn rows(listed: Vec<Listed>) -> Rows {
             Cell::Text(listed.name),
             Cell::Text(state),
             count(data.map(|data| data.inputs)),
+            Cell::from(data.and_then(|data| data.image).map(extent)),
             count(data.map(|data| data.outputs)),
             count(data.map(|data| data.train_samples)),
             count(data.map(|data| data.test_samples)),
@@ -53,4 +56,9 @@ fn rows(listed: Vec<Listed>) -> Rows {
         ]);
     }
     rows
+}
+
+/// As `--known-data` takes it.
+fn extent(image: Image) -> String {
+    format!("{}x{}x{}", image.channels, image.height, image.width)
 }

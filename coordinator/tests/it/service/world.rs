@@ -425,6 +425,7 @@ pub(crate) fn toy_data() -> v1::DataSet {
         outputs: 3,
         train_samples: 100,
         test_samples: 20,
+        image: None,
     }
 }
 
