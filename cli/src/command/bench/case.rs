@@ -16,11 +16,16 @@ macro_rules! built_in {
 }
 
 /// The built-in cases: name and sweep file.
-pub(super) static BUILT_IN: [(&str, &str); 6] = built_in![
+pub(super) static BUILT_IN: [(&str, &str); 11] = built_in![
     "widths-24",
     "small-16",
     "medium-16",
     "wide",
+    "lenet-300-100",
+    "lenet-300-100-masked",
+    "fastfood-direct",
+    "fastfood-1000",
+    "fastfood-10000",
     "pack-128x64",
     "pack-1024x8",
 ];
