@@ -1,6 +1,6 @@
 //! The product forwards: `out[sample, unit] = Σ_k tiles[k, sample] · weights[k, unit]`, k ascending.
 
-use super::{Lanes, Op, PANEL_REGISTERS, Panels, TILE};
+use super::{Lanes, Op, PANEL_REGISTERS, Panels, SQUARE, TILE, tile_block};
 
 /// Inputs as tiles, weights as panels of `depth` rows, results as panels of `stride` rows. Rows past `rows` are left alone.
 pub(crate) struct Forward<'a> {
@@ -10,6 +10,8 @@ pub(crate) struct Forward<'a> {
     pub(crate) depth: usize,
     pub(crate) weights: &'a [f32],
     pub(crate) panels: Panels,
+    /// Whether results are rectified: `max(0, sum)`.
+    pub(crate) rectify: bool,
     pub(crate) out: &'a mut [f32],
 }
 
@@ -23,8 +25,8 @@ impl Op for Forward<'_> {
             let product = Product {
                 lanes,
                 tiles: self.tiles,
-                stride: self.stride,
                 depth: self.depth,
+                rectify: self.rectify,
                 weights,
             };
             match weights.len() / self.depth {
@@ -40,8 +42,8 @@ impl Op for Forward<'_> {
 struct Product<'a, L: Lanes> {
     lanes: L,
     tiles: &'a [f32],
-    stride: usize,
     depth: usize,
+    rectify: bool,
     weights: &'a [L::Register],
 }
 
@@ -71,10 +73,11 @@ impl<L: Lanes> Product<'_, L> {
     fn tile<const R: usize, const V: usize>(&self, row: usize, out: &mut [L::Register]) {
         let lanes = self.lanes;
         let mut sums = [[lanes.splat(0.0); V]; R];
-        let mut first = row * TILE;
+        let tiles = &self.tiles[row / TILE * tile_block(self.depth) + row % TILE * TILE..];
+        let mut squares = tiles.chunks(SQUARE);
         let mut blocks = self.weights.chunks_exact(TILE * V);
-        for block in &mut blocks {
-            let inputs = &self.tiles[first..first + R * TILE];
+        for (block, inputs) in (&mut blocks).zip(&mut squares) {
+            let inputs = &inputs[..R * TILE];
             for k in 0..TILE {
                 let weights = &block[k * V..(k + 1) * V];
                 for r in 0..R {
@@ -84,10 +87,11 @@ impl<L: Lanes> Product<'_, L> {
                     }
                 }
             }
-            first += self.stride * TILE;
         }
+        // The last tile is not full where the depth is no multiple of its columns.
         if !self.depth.is_multiple_of(TILE) {
-            let inputs = &self.tiles[first..first + R * TILE];
+            let last = self.depth / TILE * SQUARE;
+            let inputs = &tiles[last..last + R * TILE];
             for (k, weights) in blocks.remainder().chunks_exact(V).enumerate() {
                 for r in 0..R {
                     let x = lanes.splat(inputs[r * TILE + k]);
@@ -100,7 +104,11 @@ impl<L: Lanes> Product<'_, L> {
         let out = &mut out[row * V..(row + R) * V];
         for r in 0..R {
             for v in 0..V {
-                out[r * V + v] = sums[r][v];
+                out[r * V + v] = if self.rectify {
+                    lanes.rectify(sums[r][v])
+                } else {
+                    sums[r][v]
+                };
             }
         }
     }

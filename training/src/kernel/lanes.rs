@@ -2,6 +2,9 @@
 
 use pulp::Simd;
 
+/// 1.5 · 2²³: adding it rounds to a whole number, which then stands in the last bits.
+pub(super) const ROUNDER: f32 = 12_582_912.0;
+
 /// One kind of register. Every operation is element-wise and rounded as IEEE 754 says.
 pub(crate) trait Lanes: Copy {
     /// A register.
@@ -21,6 +24,12 @@ pub(crate) trait Lanes: Copy {
     fn sqrt(self, a: Self::Register) -> Self::Register;
     /// The bits that both have.
     fn and(self, a: Self::Register, b: Self::Register) -> Self::Register;
+    /// `max(0, a)`, and what is not a number stays so: a network that diverged shows it.
+    fn rectify(self, a: Self::Register) -> Self::Register;
+    /// `b` where `a` is above 0, and 0 elsewhere.
+    fn gate(self, a: Self::Register, b: Self::Register) -> Self::Register;
+    /// `a · 2ⁿ` for whole numbers n, where neither the product nor `a` is subnormal.
+    fn scale(self, a: Self::Register, n: Self::Register) -> Self::Register;
 }
 
 /// Registers of an instruction set with fused multiply-add.
@@ -70,6 +79,26 @@ impl<S: Simd> Lanes for Fused<S> {
     #[inline(always)]
     fn and(self, a: S::f32s, b: S::f32s) -> S::f32s {
         self.0.and_f32s(a, b)
+    }
+    #[inline(always)]
+    fn rectify(self, a: S::f32s) -> S::f32s {
+        let zero = self.0.splat_f32s(0.0);
+        self.0.select_f32s(self.0.less_than_f32s(a, zero), zero, a)
+    }
+    #[inline(always)]
+    fn gate(self, a: S::f32s, b: S::f32s) -> S::f32s {
+        let zero = self.0.splat_f32s(0.0);
+        self.0
+            .select_f32s(self.0.greater_than_f32s(a, zero), b, zero)
+    }
+    #[inline(always)]
+    fn scale(self, a: S::f32s, n: S::f32s) -> S::f32s {
+        let simd = self.0;
+        // Far above n, the last bits of a float are n itself.
+        let whole = simd.add_f32s(n, simd.splat_f32s(ROUNDER));
+        let exponent =
+            simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(whole), simd.splat_u32s(23));
+        simd.transmute_f32s_u32s(simd.add_u32s(simd.transmute_u32s_f32s(a), exponent))
     }
 }
 
@@ -132,6 +161,21 @@ impl Lanes for Portable {
     fn and(self, a: Eight, b: Eight) -> Eight {
         each(a, b, |a, b| f32::from_bits(a.to_bits() & b.to_bits()))
     }
+    #[inline(always)]
+    fn rectify(self, a: Eight) -> Eight {
+        a.map(|a| if a < 0.0 { 0.0 } else { a })
+    }
+    #[inline(always)]
+    fn gate(self, a: Eight, b: Eight) -> Eight {
+        each(a, b, |a, b| if a > 0.0 { b } else { 0.0 })
+    }
+    #[inline(always)]
+    fn scale(self, a: Eight, n: Eight) -> Eight {
+        each(a, n, |a, n| {
+            let exponent = (n + ROUNDER).to_bits() << 23;
+            f32::from_bits(a.to_bits().wrapping_add(exponent))
+        })
+    }
 }
 
 /// Two registers of 4 as one of 8, so that a tile's columns never straddle panels.
@@ -186,5 +230,19 @@ impl<S: Simd> Lanes for Paired<S> {
     #[inline(always)]
     fn and(self, a: [S::f32s; 2], b: [S::f32s; 2]) -> [S::f32s; 2] {
         [self.0.and_f32s(a[0], b[0]), self.0.and_f32s(a[1], b[1])]
+    }
+    #[inline(always)]
+    fn rectify(self, a: [S::f32s; 2]) -> [S::f32s; 2] {
+        a.map(|a| Fused(self.0).rectify(a))
+    }
+    #[inline(always)]
+    fn gate(self, a: [S::f32s; 2], b: [S::f32s; 2]) -> [S::f32s; 2] {
+        let one = Fused(self.0);
+        [one.gate(a[0], b[0]), one.gate(a[1], b[1])]
+    }
+    #[inline(always)]
+    fn scale(self, a: [S::f32s; 2], n: [S::f32s; 2]) -> [S::f32s; 2] {
+        let one = Fused(self.0);
+        [one.scale(a[0], n[0]), one.scale(a[1], n[1])]
     }
 }

@@ -6,16 +6,23 @@
 //! with AVX2 as with AVX-512 (general matrix libraries promise neither: they split sums by the shape of the whole product).
 //!
 //! Two layouts make both products walk through memory in order, without packing:
-//! * *tiles* of what is summed over: `[⌈columns / 8⌉][stride][8]`, samples of a batch in the middle; see [`tile_index`];
+//! * *tiles* of what is summed over: `[⌈samples / 8⌉][⌈columns / 8⌉][8 samples][8 columns]`; see [`tile_index`];
 //! * *panels* of units: `[columns / panel][rows][panel]`, three registers wide; see [`Panels`].
 
 mod descend;
+mod exponential;
 mod forward;
 mod lanes;
+mod middle;
+mod rule;
+mod sheet;
 
-pub(crate) use descend::{Descend, Rule};
+pub(crate) use descend::Descend;
 pub(crate) use forward::Forward;
 pub(crate) use lanes::Lanes;
+pub(crate) use middle::{MOST_OUTPUTS, Middle, Outputs};
+pub(crate) use rule::{Kept, Rule};
+pub(crate) use sheet::{Gate, Gather, Retile, Sheet};
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -25,9 +32,20 @@ pub(crate) const TILE: usize = 8;
 /// Registers across a panel. With 8 rows of 3 registers, 24 of AVX-512's 32 hold sums.
 pub(crate) const PANEL_REGISTERS: usize = 3;
 
-/// Where a value lies in tiles of so many samples.
-pub(crate) const fn tile_index(column: usize, sample: usize, stride: usize) -> usize {
-    (column / TILE * stride + sample) * TILE + column % TILE
+/// Numbers of one tile: 8 samples of 8 columns.
+pub(crate) const SQUARE: usize = TILE * TILE;
+
+/// Numbers that 8 samples of so many columns take as tiles.
+pub(crate) const fn tile_block(columns: usize) -> usize {
+    columns.div_ceil(TILE) * SQUARE
+}
+
+/// Where a value lies in tiles of so many columns.
+pub(crate) const fn tile_index(column: usize, sample: usize, columns: usize) -> usize {
+    sample / TILE * tile_block(columns)
+        + column / TILE * SQUARE
+        + sample % TILE * TILE
+        + column % TILE
 }
 
 /// How units (columns) are cut into panels: all of the full width but the last, which is as narrow as whole registers allow.
@@ -139,6 +157,18 @@ impl Isa {
             #[cfg(target_arch = "aarch64")]
             Self::Neon(_) => 8,
             Self::Portable => 8,
+        }
+    }
+
+    /// Runs an operation on registers of 8 numbers, whatever the widest are: for what is cut into tiles.
+    pub(crate) fn run_narrow(self, op: impl Op) {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(_) => {
+                let simd = pulp::x86::V3::try_new().expect("AVX-512 comes with AVX2");
+                Simd::vectorize(simd, Dispatched(op));
+            }
+            _ => self.run(op),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The kernels on every instruction set of this processor: the right numbers, and the same bits where sums are fused.
 
-use super::{Descend, Forward, Isa, Panels, Rule, TILE, tile_index};
+use super::{Descend, Forward, Isa, Kept, Panels, Rule, TILE, tile_block, tile_index};
 use crate::stream::Stream;
 
 /// All that this processor has; the portable one always.
@@ -18,16 +18,16 @@ fn available() -> Vec<Isa> {
 
 /// Products, and weights after a step, in plain order: `[rows, columns]` and `[depth, columns]`.
 fn products(isa: Isa, rows: usize, depth: usize, columns: usize) -> (Vec<f32>, Vec<f32>) {
-    let stride = rows + 3;
+    let stride = rows.next_multiple_of(TILE);
     let panels = Panels::new(columns, isa);
     let mut draws = Stream::new("kernel", 0, 0);
     let mut number = || draws.normal() as f32;
-    let mut tiles = vec![f32::NAN; depth.next_multiple_of(TILE) * stride];
+    let mut tiles = vec![f32::NAN; stride / TILE * tile_block(depth)];
     let mut weights = vec![0.0; depth * panels.columns()];
     let mut deltas = vec![0.0; stride * panels.columns()];
     for row in 0..rows {
         for k in 0..depth {
-            tiles[tile_index(k, row, stride)] = number();
+            tiles[tile_index(k, row, depth)] = number();
         }
         for column in 0..columns {
             deltas[panels.index(row, column, stride)] = number();
@@ -46,6 +46,7 @@ fn products(isa: Isa, rows: usize, depth: usize, columns: usize) -> (Vec<f32>, V
         depth,
         weights: &weights,
         panels,
+        rectify: false,
         out: &mut out,
     });
     let constant = |value: f32| vec![value; panels.columns()];
@@ -58,8 +59,10 @@ fn products(isa: Isa, rows: usize, depth: usize, columns: usize) -> (Vec<f32>, V
         deltas: &deltas,
         panels,
         weights: &mut weights,
-        mask: &[],
-        masked: &[],
+        kept: Kept {
+            mask: &[],
+            panels: &[],
+        },
         rule: Rule::Sgd {
             velocity: &mut velocity,
             rate: &constant(0.5),

@@ -1,24 +1,21 @@
-//! A group: members at the same place of the same order of samples, stepping as one.
+//! A group: members at the same place of the same order of samples, stepping as one on batches gathered once.
 
 use std::sync::Arc;
 
+use descent_spec::outcome::Measurement;
 use descent_spec::trial::Optimizer;
 
+use super::bank::{BANK_COLUMNS, Bank};
 use super::evaluate;
-use super::layer::Layer;
 use super::mask::Mask;
 use super::plan::Plan;
-use super::seat::{Seat, moments};
+use super::seat::Seat;
 use super::state::State;
-use super::workspace::Workspace;
+use super::workspace::{Workspace, stride};
 use crate::data::Prepared;
 use crate::ending::{Ending, Place, Standing};
 use crate::kernel::{Isa, TILE};
 use crate::pack::Event;
-
-/// Units of the stacked layer beyond which another group is opened. At 256 units and 784 inputs, weights and velocity take
-/// 1.6 MB: a group runs many steps before the next one has its turn, and its numbers should still be in the cache.
-pub(crate) const GROUP_UNITS: usize = 256;
 
 /// A member outside of any group.
 pub(crate) struct Loose {
@@ -53,52 +50,52 @@ pub(crate) struct Group {
     isa: Isa,
     place: Place,
     data: Arc<Prepared>,
+    /// Whose order of samples and batches all members have.
+    leader: Arc<Plan>,
     step: u64,
     /// The order of samples of the current epoch.
     order: Vec<u32>,
-    /// The first layer of all members, side by side.
-    stacked: Layer,
-    seats: Vec<Seat>,
+    banks: Vec<Bank>,
     work: Workspace,
+    /// Whether some coefficient changes from step to step.
+    moving: bool,
 }
 
 impl Group {
     /// Stacks members that are all [alike](Loose::is_like).
     pub(crate) fn new(isa: Isa, members: Vec<Loose>, place: Place) -> Self {
-        let leader = members.first().expect("a group has members");
-        let (data, step) = (Arc::clone(&leader.data), leader.state.step);
-        let columns = members.iter().map(Loose::columns).sum();
-        let mut stacked = Layer::new(leader.plan.inputs + 1, columns, leader.plan.moments(), isa);
-        let plans: Vec<&Plan> = members.iter().map(|member| &*member.plan).collect();
-        let work = Workspace::new(&plans, stacked.panels, isa);
-        let mut seats = Vec::with_capacity(members.len());
-        let mut column = 0;
-        for member in members {
-            let after = column + member.columns();
-            stacked.put(column, &member.state.layers[0], &moments(&member.state, 0));
-            if let Some(mask) = &member.mask {
-                stacked.put_mask(column, &mask.layers()[0]);
-            }
-            seats.push(Seat::new(member, column, work.stride, isa));
-            column = after;
-        }
+        let first = members.first().expect("a group has members");
+        let (data, leader) = (Arc::clone(&first.data), Arc::clone(&first.plan));
+        let step = first.state.step;
+        let banks = Bank::cut(isa, members, stride(&leader));
         let mut group = Self {
             isa,
             place,
             data,
             step,
             order: Vec::new(),
-            stacked,
-            seats,
-            work,
+            work: Workspace::new(&leader, &banks, isa),
+            leader,
+            banks,
+            moving: false,
         };
+        group.prepare();
         group.shuffle();
-        group.set_coefficients();
         group
     }
 
-    pub(crate) fn seats(&self) -> &[Seat] {
-        &self.seats
+    /// Sets what follows from the members and the step.
+    fn prepare(&mut self) {
+        self.moving = false;
+        for bank in &mut self.banks {
+            bank.set_coefficients(self.step);
+            let moving = |seat: &Seat| seat.plan.has_moving_coefficients();
+            self.moving |= bank.seats.iter().any(moving);
+        }
+    }
+
+    pub(crate) fn seats(&self) -> impl Iterator<Item = &Seat> {
+        self.banks.iter().flat_map(|bank| &bank.seats)
     }
 
     /// Steps completed.
@@ -106,31 +103,31 @@ impl Group {
         self.step
     }
 
-    /// A copy of all that going on exactly takes.
-    pub(crate) fn state(&self, seat: &Seat) -> State {
-        let part = |part: usize| {
-            let first = self.stacked.get(part, seat.column, seat.plan.first());
-            std::iter::once(first).chain(seat.get(part)).collect()
-        };
-        State {
-            step: self.step,
-            layers: part(0),
-            moments: (1..=seat.plan.moments()).map(part).collect(),
-        }
+    /// A copy of all that going on with a member exactly takes.
+    pub(crate) fn state(&self, key: u64) -> Option<(&Seat, State)> {
+        self.banks.iter().find_map(|bank| {
+            let seat = bank.seats.iter().find(|seat| seat.key == key)?;
+            Some((seat, bank.state(seat, self.step)))
+        })
     }
 
-    /// Takes the group apart, but for the members that `leaves` names.
-    pub(crate) fn dissolve(self, leaves: impl Fn(&Seat) -> bool) -> Vec<Loose> {
-        let stays = self.seats.iter().filter(|seat| !leaves(seat));
-        let loose = stays.map(|seat| Loose {
-            key: seat.key,
-            plan: Arc::clone(&seat.plan),
-            data: Arc::clone(&self.data),
-            labels: Arc::clone(&seat.labels),
-            mask: seat.mask.clone(),
-            state: self.state(seat),
-        });
-        loose.collect()
+    /// Goes on without some members; whether any are left. Banks that lose one are cut anew, those half empty with them.
+    pub(crate) fn part_with(&mut self, leaving: &[u64]) -> bool {
+        let leaves = |seat: &Seat| leaving.contains(&seat.key);
+        let mut loose = Vec::new();
+        let mut banks = Vec::with_capacity(self.banks.len());
+        for bank in std::mem::take(&mut self.banks) {
+            if bank.seats.iter().any(leaves) || bank.columns() <= BANK_COLUMNS / 2 {
+                loose.extend(bank.dissolve(&self.data, self.step, leaves));
+            } else {
+                banks.push(bank);
+            }
+        }
+        banks.extend(Bank::cut(self.isa, loose, self.work.stride));
+        self.banks = banks;
+        self.work = Workspace::new(&self.leader, &self.banks, self.isa);
+        self.prepare();
+        !self.banks.is_empty()
     }
 
     /// Trains by up to `steps` steps, but stops where members end: their keys.
@@ -141,108 +138,66 @@ impl Group {
             *steps -= 1;
             self.train_batch();
             self.step += 1;
-            let per_epoch = self.plan().steps_per_epoch();
-            if self.step.is_multiple_of(per_epoch) {
+            if self.step.is_multiple_of(self.leader.steps_per_epoch()) {
                 self.end_of_epoch(events, &mut ended);
                 self.shuffle();
             }
-            let epoch = self.plan().epoch(self.step);
-            for seat in &self.seats {
+            let epoch = self.leader.epoch(self.step);
+            for seat in self.banks.iter().flat_map(|bank| &bank.seats) {
                 if seat.diverged && !ended.contains(&seat.key) {
                     ended.push(seat.key);
-                    events.push(Ending::diverged(epoch).event(
-                        seat.key,
-                        &seat.plan,
-                        &self.place,
-                        None,
-                    ));
+                    let ending = Ending::diverged(epoch);
+                    events.push(ending.event(seat.key, &seat.plan, &self.place, None));
                 }
             }
-            if self
-                .seats
-                .iter()
-                .any(|seat| seat.plan.has_moving_coefficients())
-            {
-                self.set_coefficients();
+            if self.moving {
+                for bank in &mut self.banks {
+                    bank.set_pace(self.step);
+                }
             }
         }
         ended
     }
 
-    fn plan(&self) -> &Plan {
-        &self.seats[0].plan
-    }
-
     /// Draws the order of the current epoch.
     fn shuffle(&mut self) {
-        let plan = &self.seats[0].plan;
-        plan.order(plan.epoch(self.step), &mut self.order);
-    }
-
-    fn set_coefficients(&mut self) {
-        for seat in &mut self.seats {
-            let columns = seat.column..seat.column + seat.plan.first();
-            self.stacked
-                .set_coefficients(columns, &seat.plan, self.step);
-            seat.set_coefficients(self.step);
-        }
+        let epoch = self.leader.epoch(self.step);
+        self.leader.order(epoch, &mut self.order);
     }
 
     fn train_batch(&mut self) {
-        let (isa, stride) = (self.isa, self.work.stride);
-        let plan = &self.seats[0].plan;
+        let plan = &self.leader;
         let place =
             usize::try_from(self.step % plan.steps_per_epoch()).expect("fewer steps than samples");
         let batch = &self.order[place * plan.batch..];
         let batch = &batch[..plan.batch.min(batch.len())];
         let samples = batch.iter().map(|&sample| sample as usize);
-        self.work.gather(&self.data.train_x, plan.inputs, samples);
-        self.stacked.forward(
-            isa,
-            &self.work.inputs,
-            stride,
-            batch.len(),
-            &mut self.work.first,
-        );
-        for seat in &mut self.seats {
-            seat.forward(isa, self.stacked.panels, &mut self.work, batch.len());
-            seat.backward(isa, self.stacked.panels, &mut self.work, batch);
+        self.work
+            .gather(self.isa, &self.data.train_x, plan.inputs, samples);
+        for bank in &mut self.banks {
+            bank.step(self.isa, &mut self.work, batch);
         }
-        self.stacked.descend(
-            isa,
-            &self.work.inputs,
-            stride,
-            batch.len(),
-            &self.work.first_deltas,
-        );
     }
 
     /// Measures the members whose turn it is, and ends those that are done.
     fn end_of_epoch(&mut self, events: &mut Vec<Event>, ended: &mut Vec<u64>) {
-        let epoch = self.plan().epoch(self.step);
-        let due = |seat: &Seat| !seat.diverged && seat.plan.measured.binary_search(&epoch).is_ok();
-        for index in 0..self.seats.len() {
-            let seat = &self.seats[index];
-            if !seat.diverged && !self.is_finite(seat) {
-                self.seats[index].diverged = true;
+        let epoch = self.leader.epoch(self.step);
+        for bank in &mut self.banks {
+            for index in 0..bank.seats.len() {
+                let seat = &bank.seats[index];
+                bank.seats[index].diverged = seat.diverged || !bank.is_finite(seat);
             }
         }
+        let due = |seat: &Seat| !seat.diverged && seat.plan.measured.binary_search(&epoch).is_ok();
         self.measure(epoch, due, events, ended);
-    }
-
-    fn is_finite(&self, seat: &Seat) -> bool {
-        self.stacked
-            .get(0, seat.column, seat.plan.first())
-            .is_finite()
-            && seat.get(0).all(|layer| layer.is_finite())
     }
 
     /// Ends members that have no step left.
     fn end_of_training(&mut self, events: &mut Vec<Event>) -> Vec<u64> {
         let mut ended = Vec::new();
         let step = self.step;
-        if self.seats.iter().any(|seat| seat.plan.steps() <= step) {
-            let epoch = self.plan().epoch(step);
+        if self.seats().any(|seat| seat.plan.steps() <= step) {
+            let epoch = self.leader.epoch(step);
             self.measure(epoch, |seat| seat.plan.steps() <= step, events, &mut ended);
         }
         ended
@@ -255,22 +210,22 @@ impl Group {
         events: &mut Vec<Event>,
         ended: &mut Vec<u64>,
     ) {
-        let measured = evaluate::measure(
+        let measured: Vec<(usize, usize, Measurement)> = evaluate::measure(
             self.isa,
             &self.data,
-            &self.stacked,
-            &mut self.seats,
+            &mut self.banks,
             &mut self.work,
             epoch,
             due,
         );
-        for (index, measurement) in measured {
-            let seat = &self.seats[index];
+        for (bank, index, measurement) in measured {
+            let bank = &self.banks[bank];
+            let seat = &bank.seats[index];
             let standing = Standing::of(&seat.plan, measurement);
             events.push(standing.event(seat.key));
             if let Some(ending) = standing.ending() {
                 ended.push(seat.key);
-                let state = (!ending.is_diverged()).then(|| self.state(seat));
+                let state = (!ending.is_diverged()).then(|| bank.state(seat, self.step));
                 let layers = state.as_ref().map(|state| state.layers.as_slice());
                 events.push(ending.event(seat.key, &seat.plan, &self.place, layers));
             }

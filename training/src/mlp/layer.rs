@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::dense::Dense;
-use super::plan::Plan;
-use crate::kernel::{Descend, Forward, Isa, Panels, Rule, TILE};
+use super::plan::{Pace, Plan};
+use crate::kernel::{Descend, Forward, Isa, Kept, Panels, Rule, TILE};
 use descent_spec::trial::Optimizer;
 
 /// Weights `[depth, columns]`, the last row the bias, stored in panels.
@@ -112,24 +112,14 @@ impl Layer {
         let at = &mut self.coefficients;
         let set = |numbers: &mut Vec<f32>, value: f64| numbers[columns.clone()].fill(value as f32);
         set(&mut at.decay, plan.decay);
-        let factor = plan.factor(step);
         match plan.optimizer {
-            Optimizer::Sgd { lr, momentum } => {
-                set(&mut at.rate, lr * factor);
-                set(&mut at.beta1, momentum);
-            }
+            Optimizer::Sgd { momentum, .. } => set(&mut at.beta1, momentum),
             Optimizer::Adam {
-                lr,
                 beta1,
                 beta2,
                 epsilon,
+                ..
             } => {
-                let steps = (step + 1) as f64;
-                set(&mut at.rate, lr * factor / (1.0 - libm::pow(beta1, steps)));
-                set(
-                    &mut at.root,
-                    1.0 / libm::sqrt(1.0 - libm::pow(beta2, steps)),
-                );
                 set(&mut at.beta1, beta1);
                 set(&mut at.rest1, 1.0 - beta1);
                 set(&mut at.beta2, beta2);
@@ -138,15 +128,26 @@ impl Layer {
                 set(&mut at.epsilon, epsilon.max(f64::from(f32::MIN_POSITIVE)));
             }
         }
+        self.set_pace(columns, plan.pace(step));
     }
 
-    /// `out` (panels of `stride` rows) = inputs (tiles) · weights.
+    /// Sets those coefficients of a member's columns that change from step to step.
+    pub(crate) fn set_pace(&mut self, columns: Range<usize>, pace: Pace) {
+        let at = &mut self.coefficients;
+        at.rate[columns.clone()].fill(pace.rate);
+        if !at.root.is_empty() {
+            at.root[columns].fill(pace.root);
+        }
+    }
+
+    /// `out` (panels of `stride` rows) = inputs (tiles) · weights, rectified if so asked.
     pub(crate) fn forward(
         &self,
         isa: Isa,
         tiles: &[f32],
         stride: usize,
         rows: usize,
+        rectify: bool,
         out: &mut [f32],
     ) {
         isa.run(Forward {
@@ -156,6 +157,7 @@ impl Layer {
             depth: self.depth,
             weights: &self.weights,
             panels: self.panels,
+            rectify,
             out,
         });
     }
@@ -169,6 +171,28 @@ impl Layer {
         rows: usize,
         deltas: &[f32],
     ) {
+        let (depth, panels) = (self.depth, self.panels);
+        let (weights, kept, rule) = self.parts();
+        isa.run(Descend {
+            tiles,
+            stride,
+            rows,
+            depth,
+            deltas,
+            panels,
+            weights,
+            kept,
+            rule,
+        });
+    }
+
+    /// The weights as they lie.
+    pub(crate) fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
+    /// What a step needs: the weights, which of them are kept, and the rule with the moments.
+    pub(crate) fn parts(&mut self) -> (&mut [f32], Kept<'_>, Rule<'_>) {
         let at = &self.coefficients;
         let [first, second] = &mut self.moments;
         let rule = if second.is_empty() {
@@ -192,18 +216,29 @@ impl Layer {
                 decay: &at.decay,
             }
         };
-        isa.run(Descend {
-            tiles,
-            stride,
-            rows,
-            depth: self.depth,
-            deltas,
-            panels: self.panels,
-            weights: &mut self.weights,
+        let kept = Kept {
             mask: &self.mask,
-            masked: &self.masked,
-            rule,
-        });
+            panels: &self.masked,
+        };
+        (&mut self.weights, kept, rule)
+    }
+
+    /// Whether every weight of some columns is a finite number.
+    pub(crate) fn is_finite(&self, column: usize, units: usize) -> bool {
+        (column..column + units).step_by(TILE).all(|first| {
+            let panel = self.panels.of(first);
+            let at = first - panel.first;
+            let numbers = &self.weights[panel.first * self.depth..][..panel.width * self.depth];
+            let valid = (column + units - first).min(TILE);
+            // The product with 0 is not 0 exactly where a number is not finite.
+            let mut sums = [0.0_f32; TILE];
+            for row in numbers.chunks_exact(panel.width) {
+                for (sum, &weight) in sums.iter_mut().zip(&row[at..at + TILE]) {
+                    *sum += weight * 0.0;
+                }
+            }
+            sums[..valid].iter().all(|&sum| sum == 0.0)
+        })
     }
 
     /// Writes the weights of `units` columns, without the bias, transposed: panels `across` of `units` rows.

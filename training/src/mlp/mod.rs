@@ -3,6 +3,7 @@
 //! First layers are stacked into one wide product over shared samples; everything after is each member's own. Explicit forward
 //! and backward passes over buffers allocated once; no gradient with respect to the inputs is ever taken.
 
+mod bank;
 mod dense;
 mod evaluate;
 mod group;

@@ -34,6 +34,15 @@ pub(crate) struct Plan {
     pub(crate) stops_at_zero_error: bool,
 }
 
+/// Coefficients of a step that change from step to step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Pace {
+    /// The learning rate, for Adam over 1 − β₁ᵗ.
+    pub(crate) rate: f32,
+    /// Adam's 1 / √(1 − β₂ᵗ).
+    pub(crate) root: f32,
+}
+
 impl Plan {
     /// # Errors
     /// When the description asks for a network that cannot be.
@@ -144,6 +153,27 @@ impl Plan {
     /// Whether coefficients change from step to step.
     pub(crate) fn has_moving_coefficients(&self) -> bool {
         self.schedule != Schedule::Constant || matches!(self.optimizer, Optimizer::Adam { .. })
+    }
+
+    /// What changes from step to step, for the step that follows `step` steps.
+    pub(crate) fn pace(&self, step: u64) -> Pace {
+        let factor = self.factor(step);
+        match self.optimizer {
+            Optimizer::Sgd { lr, .. } => Pace {
+                rate: (lr * factor) as f32,
+                root: 0.0,
+            },
+            Optimizer::Adam {
+                lr, beta1, beta2, ..
+            } => {
+                let steps = (step + 1) as f64;
+                let root = 1.0 / libm::sqrt(1.0 - libm::pow(beta2, steps));
+                Pace {
+                    rate: (lr * factor / (1.0 - libm::pow(beta1, steps))) as f32,
+                    root: root as f32,
+                }
+            }
+        }
     }
 
     /// The learning rate's factor for the step that follows `step` steps.

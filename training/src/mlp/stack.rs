@@ -1,6 +1,6 @@
 //! The fast path's pack: groups, advanced in turn.
 
-use super::group::{GROUP_UNITS, Group, Loose};
+use super::group::{Group, Loose};
 use crate::checkpoint;
 use crate::ending::Place;
 use crate::kernel::Isa;
@@ -9,7 +9,6 @@ use crate::pack::{Event, Pack, Progress};
 /// Members in groups.
 pub(crate) struct Stack {
     isa: Isa,
-    place: Place,
     groups: Vec<Group>,
 }
 
@@ -21,11 +20,7 @@ impl Stack {
         };
         let mut crowds: Vec<Vec<Loose>> = Vec::new();
         for member in members {
-            let has_room = |crowd: &&mut Vec<Loose>| {
-                let columns: usize = crowd.iter().map(Loose::columns).sum();
-                crowd[0].is_like(&member) && columns + member.columns() <= GROUP_UNITS
-            };
-            match crowds.iter_mut().find(has_room) {
+            match crowds.iter_mut().find(|crowd| crowd[0].is_like(&member)) {
                 Some(crowd) => crowd.push(member),
                 None => crowds.push(vec![member]),
             }
@@ -34,33 +29,25 @@ impl Stack {
             .into_iter()
             .map(|crowd| Group::new(isa, crowd, place.clone()))
             .collect();
-        Self { isa, place, groups }
-    }
-
-    /// Rebuilds a group without some of its members.
-    fn without(&self, group: Group, leaving: &[u64]) -> Option<Group> {
-        let rest = group.dissolve(|seat| leaving.contains(&seat.key));
-        (!rest.is_empty()).then(|| Group::new(self.isa, rest, self.place.clone()))
+        Self { isa, groups }
     }
 }
 
 impl Pack for Stack {
     fn advance(&mut self, steps: u32) -> Vec<Event> {
         let mut events = Vec::new();
-        for mut group in std::mem::take(&mut self.groups) {
+        self.groups.retain_mut(|group| {
             let mut left = steps;
-            let kept = loop {
+            loop {
                 let ended = group.advance(&mut left, &mut events);
                 if ended.is_empty() {
-                    break Some(group);
+                    return true;
                 }
-                match self.without(group, &ended) {
-                    Some(rest) => group = rest,
-                    None => break None,
+                if !group.part_with(&ended) {
+                    return false;
                 }
-            };
-            self.groups.extend(kept);
-        }
+            }
+        });
         events
     }
 
@@ -68,7 +55,7 @@ impl Pack for Stack {
         let members = self
             .groups
             .iter()
-            .flat_map(|group| group.seats().iter().map(move |seat| (group, seat)));
+            .flat_map(|group| group.seats().map(move |seat| (group, seat)));
         let progress = members.map(|(group, seat)| Progress {
             key: seat.key,
             epoch: seat.plan.epoch(group.step()),
@@ -78,24 +65,14 @@ impl Pack for Stack {
     }
 
     fn checkpoint(&self, key: u64) -> Option<Vec<u8>> {
-        self.groups.iter().find_map(|group| {
-            let seat = group.seats().iter().find(|seat| seat.key == key)?;
-            Some(checkpoint::to_bytes(
-                &seat.plan,
-                &group.state(seat),
-                self.isa.name(),
-            ))
-        })
+        let (seat, state) = self.groups.iter().find_map(|group| group.state(key))?;
+        Some(checkpoint::to_bytes(&seat.plan, &state, self.isa.name()))
     }
 
     fn remove(&mut self, key: u64) {
-        for group in std::mem::take(&mut self.groups) {
-            let kept = if group.seats().iter().any(|seat| seat.key == key) {
-                self.without(group, &[key])
-            } else {
-                Some(group)
-            };
-            self.groups.extend(kept);
-        }
+        self.groups.retain_mut(|group| {
+            let stays = group.seats().all(|seat| seat.key != key);
+            stays || group.part_with(&[key])
+        });
     }
 }

@@ -1,10 +1,16 @@
 //! Buffers that the members of a group use in turn, allocated once.
 
+use super::bank::Bank;
 use super::plan::Plan;
-use crate::kernel::{Isa, Panels, TILE, tile_index};
+use crate::kernel::{Gather, Isa, Panels, TILE, tile_block, tile_index};
 
 /// Samples that buffers hold at least, so that measuring goes through in good blocks whatever the batch is.
-const MIN_ROWS: usize = 100;
+const MIN_ROWS: usize = 104;
+
+/// Samples that the buffers of a group with such members have room for: whole tiles.
+pub(crate) fn stride(leader: &Plan) -> usize {
+    leader.batch.max(MIN_ROWS).next_multiple_of(TILE)
+}
 
 /// Everything between a group's weights and its members' own buffers.
 pub(crate) struct Workspace {
@@ -12,9 +18,8 @@ pub(crate) struct Workspace {
     pub(crate) stride: usize,
     /// Inputs of a batch as tiles; the column after the last input is 1, for the bias.
     pub(crate) inputs: Vec<f32>,
-    /// Sums of the stacked first layer and their gradients, as panels.
+    /// Outputs of a bank's first layer, then the gradients at its sums, as panels.
     pub(crate) first: Vec<f32>,
-    pub(crate) first_deltas: Vec<f32>,
     /// One member's sums of a later layer, as panels.
     pub(crate) sums: Vec<f32>,
     /// One member's gradients at the sums of a later layer, as panels and as tiles.
@@ -24,16 +29,22 @@ pub(crate) struct Workspace {
     pub(crate) transposed: Vec<f32>,
     /// One sample's outputs.
     pub(crate) outputs: Vec<f32>,
+    /// One member's labels of a batch.
+    pub(crate) labels: Vec<u8>,
 }
 
 impl Workspace {
-    /// Room for these members. All have the same inputs and batch.
-    pub(crate) fn new(plans: &[&Plan], stacked: Panels, isa: Isa) -> Self {
-        let first = plans.first().expect("a group has members");
-        // An odd multiple of 4 rows: a power of two would put all tiles of a row into the same few lines of the cache.
-        let stride = first.batch.max(MIN_ROWS).next_multiple_of(4) | 4;
+    /// Room for these members. All have the leader's inputs and batch.
+    pub(crate) fn new(leader: &Plan, banks: &[Bank], isa: Isa) -> Self {
+        let stride = stride(leader);
+        let plans = || {
+            banks
+                .iter()
+                .flat_map(|bank| &bank.seats)
+                .map(|seat| &seat.plan)
+        };
         let columns = |units: usize| Panels::new(units, isa).columns();
-        let most = |f: &dyn Fn(&Plan) -> usize| plans.iter().map(|plan| f(plan)).max().unwrap_or(0);
+        let most = |f: &dyn Fn(&Plan) -> usize| plans().map(|plan| f(plan)).max().unwrap_or(0);
         let widest = most(&|plan| {
             let later = plan.hidden.iter().chain([&plan.outputs]);
             later.map(|&units| columns(units)).max().unwrap_or(0)
@@ -46,37 +57,39 @@ impl Workspace {
                 .max()
                 .unwrap_or(0)
         });
-        let mut inputs = vec![0.0; (first.inputs + 1).next_multiple_of(TILE) * stride];
+        let stacked = banks.iter().map(|bank| bank.stacked.panels.columns()).max();
+        let mut inputs = vec![0.0; stride / TILE * tile_block(leader.inputs + 1)];
         for row in 0..stride {
-            inputs[tile_index(first.inputs, row, stride)] = 1.0;
+            inputs[tile_index(leader.inputs, row, leader.inputs + 1)] = 1.0;
         }
         Self {
             stride,
             inputs,
-            first: vec![0.0; stacked.columns() * stride],
-            first_deltas: vec![0.0; stacked.columns() * stride],
+            first: vec![0.0; stacked.unwrap_or(0) * stride],
             sums: vec![0.0; widest * stride],
             deltas: vec![0.0; widest * stride],
-            delta_tiles: vec![0.0; widest * stride],
+            delta_tiles: vec![0.0; stride / TILE * tile_block(widest)],
             transposed: vec![0.0; transposed],
             outputs: vec![0.0; most(&|plan| plan.outputs)],
+            labels: Vec::with_capacity(stride),
         }
     }
 
-    /// Copies samples into the input tiles. `x` is row-major with `width` numbers per sample.
-    pub(crate) fn gather(&mut self, x: &[f32], width: usize, samples: impl Iterator<Item = usize>) {
-        for (row, sample) in samples.enumerate() {
-            let from = &x[sample * width..][..width];
-            let mut at = row * TILE;
-            let (whole, rest) = from.as_chunks::<TILE>();
-            for chunk in whole {
-                self.inputs[at..at + TILE].copy_from_slice(chunk);
-                at += self.stride * TILE;
-            }
-            if !rest.is_empty() {
-                self.inputs[at..at + rest.len()].copy_from_slice(rest);
-            }
-        }
+    /// Copies samples into the input tiles. `samples` are row-major with `width` numbers each.
+    pub(crate) fn gather(
+        &mut self,
+        isa: Isa,
+        samples: &[f32],
+        width: usize,
+        rows: impl Iterator<Item = usize>,
+    ) {
+        isa.run_narrow(Gather {
+            samples,
+            width,
+            rows,
+            columns: width + 1,
+            tiles: &mut self.inputs,
+        });
     }
 
     /// Copies one sample's outputs out of `sums`.

@@ -1,0 +1,138 @@
+//! A bank: members whose first layers lie side by side, few enough for the cache.
+
+use std::sync::Arc;
+
+use super::group::Loose;
+use super::layer::Layer;
+use super::seat::{Seat, moments};
+use super::state::State;
+use super::workspace::Workspace;
+use crate::data::Prepared;
+use crate::kernel::Isa;
+
+/// Columns of a bank with more than one member: five panels of AVX-512, ten of AVX2. What lies between the two products of
+/// a step, 100 samples of it, then fits into a quarter of a megabyte.
+pub(crate) const BANK_COLUMNS: usize = 240;
+
+/// Members side by side.
+pub(crate) struct Bank {
+    /// The first layer of all members.
+    pub(crate) stacked: Layer,
+    pub(crate) seats: Vec<Seat>,
+}
+
+impl Bank {
+    /// Cuts members that step as one into banks: each goes into the first bank that has room.
+    pub(crate) fn cut(isa: Isa, members: Vec<Loose>, stride: usize) -> Vec<Self> {
+        let mut crowds: Vec<(usize, Vec<Loose>)> = Vec::new();
+        for member in members {
+            let own = member.columns();
+            let fits = |crowd: &&mut (usize, Vec<Loose>)| crowd.0 + own <= BANK_COLUMNS;
+            match crowds.iter_mut().find(fits) {
+                Some((columns, crowd)) => {
+                    *columns += own;
+                    crowd.push(member);
+                }
+                None => crowds.push((own, vec![member])),
+            }
+        }
+        let banks = crowds
+            .into_iter()
+            .map(|(columns, crowd)| Self::new(isa, columns, crowd, stride));
+        banks.collect()
+    }
+
+    fn new(isa: Isa, columns: usize, members: Vec<Loose>, stride: usize) -> Self {
+        let leader = &members.first().expect("a bank has members").plan;
+        let mut stacked = Layer::new(leader.inputs + 1, columns, leader.moments(), isa);
+        let mut seats = Vec::with_capacity(members.len());
+        let mut column = 0;
+        for member in members {
+            let after = column + member.columns();
+            stacked.put(column, &member.state.layers[0], &moments(&member.state, 0));
+            if let Some(mask) = &member.mask {
+                stacked.put_mask(column, &mask.layers()[0]);
+            }
+            seats.push(Seat::new(member, column, stride, isa));
+            column = after;
+        }
+        Self { stacked, seats }
+    }
+
+    /// Columns that members take.
+    pub(crate) fn columns(&self) -> usize {
+        self.seats.iter().map(Seat::columns).sum()
+    }
+
+    /// One step on the batch that `work` holds the inputs of.
+    pub(crate) fn step(&mut self, isa: Isa, work: &mut Workspace, batch: &[u32]) {
+        self.forward(isa, work, batch.len());
+        for seat in &mut self.seats {
+            seat.step(isa, self.stacked.panels, work, batch);
+        }
+        self.stacked
+            .descend(isa, &work.inputs, work.stride, batch.len(), &work.first);
+    }
+
+    /// From inputs to the first hidden layers of all members.
+    pub(crate) fn forward(&self, isa: Isa, work: &mut Workspace, rows: usize) {
+        self.stacked
+            .forward(isa, &work.inputs, work.stride, rows, true, &mut work.first);
+    }
+
+    /// Sets all coefficients for the step that follows `step` steps.
+    pub(crate) fn set_coefficients(&mut self, step: u64) {
+        for seat in &mut self.seats {
+            self.stacked
+                .set_coefficients(seat.own_columns(), &seat.plan, step);
+            seat.set_coefficients(step);
+        }
+    }
+
+    /// Sets those coefficients that change from step to step.
+    pub(crate) fn set_pace(&mut self, step: u64) {
+        for seat in &mut self.seats {
+            if seat.plan.has_moving_coefficients() {
+                let pace = seat.plan.pace(step);
+                self.stacked.set_pace(seat.own_columns(), pace);
+                seat.set_pace(pace);
+            }
+        }
+    }
+
+    pub(crate) fn is_finite(&self, seat: &Seat) -> bool {
+        self.stacked.is_finite(seat.column, seat.plan.first()) && seat.is_finite()
+    }
+
+    /// A copy of all that going on exactly takes.
+    pub(crate) fn state(&self, seat: &Seat, step: u64) -> State {
+        let part = |part: usize| {
+            let first = self.stacked.get(part, seat.column, seat.plan.first());
+            std::iter::once(first).chain(seat.get(part)).collect()
+        };
+        State {
+            step,
+            layers: part(0),
+            moments: (1..=seat.plan.moments()).map(part).collect(),
+        }
+    }
+
+    /// Takes the bank apart, but for the members that `leaves` names.
+    pub(crate) fn dissolve(
+        self,
+        data: &Arc<Prepared>,
+        step: u64,
+        leaves: impl Fn(&Seat) -> bool,
+    ) -> Vec<Loose> {
+        let stays = self.seats.iter().filter(|seat| !leaves(seat));
+        let loose = stays.map(|seat| Loose {
+            key: seat.key,
+            plan: Arc::clone(&seat.plan),
+            data: Arc::clone(data),
+            labels: Arc::clone(&seat.labels),
+            mask: seat.mask.clone(),
+            state: self.state(seat, step),
+        });
+        loose.collect()
+    }
+}
