@@ -15,7 +15,7 @@ pub(super) fn exp<L: Lanes>(lanes: L, x: L::Register) -> L::Register {
     );
     let rounder = lanes.splat(super::lanes::ROUNDER);
     let n = lanes.mul_add(x, lanes.splat(std::f32::consts::LOG2_E), rounder);
-    let n = lanes.add(n, lanes.neg(rounder));
+    let n = lanes.sub(n, rounder);
     let r = lanes.mul_add(n, lanes.splat(-0.693_359_4), x);
     let r = lanes.mul_add(n, lanes.splat(2.121_944_4e-4), r);
     const TAYLOR: [f32; 7] = [

@@ -1,9 +1,12 @@
 //! Registers of single-precision numbers: the few operations that the kernels need.
 
-use pulp::Simd;
+use pulp::{Simd, cast};
 
 /// 1.5 · 2²³: adding it rounds to a whole number, which then stands in the last bits.
 pub(super) const ROUNDER: f32 = 12_582_912.0;
+
+// Of `Simd`, only what an instruction set implements itself is used here: its default methods are not always inlined, and then
+// they run without the instructions.
 
 /// One kind of register. Every operation is element-wise and rounded as IEEE 754 says.
 pub(crate) trait Lanes: Copy {
@@ -19,6 +22,7 @@ pub(crate) trait Lanes: Copy {
     fn mul_add(self, a: Self::Register, b: Self::Register, c: Self::Register) -> Self::Register;
     fn mul(self, a: Self::Register, b: Self::Register) -> Self::Register;
     fn add(self, a: Self::Register, b: Self::Register) -> Self::Register;
+    fn sub(self, a: Self::Register, b: Self::Register) -> Self::Register;
     fn neg(self, a: Self::Register) -> Self::Register;
     fn div(self, a: Self::Register, b: Self::Register) -> Self::Register;
     fn sqrt(self, a: Self::Register) -> Self::Register;
@@ -65,8 +69,12 @@ impl<S: Simd> Lanes for Fused<S> {
         self.0.add_f32s(a, b)
     }
     #[inline(always)]
+    fn sub(self, a: S::f32s, b: S::f32s) -> S::f32s {
+        self.0.sub_f32s(a, b)
+    }
+    #[inline(always)]
     fn neg(self, a: S::f32s) -> S::f32s {
-        self.0.neg_f32s(a)
+        self.0.mul_f32s(a, self.0.splat_f32s(-1.0))
     }
     #[inline(always)]
     fn div(self, a: S::f32s, b: S::f32s) -> S::f32s {
@@ -82,23 +90,21 @@ impl<S: Simd> Lanes for Fused<S> {
     }
     #[inline(always)]
     fn rectify(self, a: S::f32s) -> S::f32s {
-        let zero = self.0.splat_f32s(0.0);
-        self.0.select_f32s(self.0.less_than_f32s(a, zero), zero, a)
+        // The second operand where one is not a number.
+        self.0.max_f32s(self.0.splat_f32s(0.0), a)
     }
     #[inline(always)]
     fn gate(self, a: S::f32s, b: S::f32s) -> S::f32s {
-        let zero = self.0.splat_f32s(0.0);
-        self.0
-            .select_f32s(self.0.greater_than_f32s(a, zero), b, zero)
+        let above = self.0.greater_than_f32s(a, self.0.splat_f32s(0.0));
+        cast(self.0.select_u32s(above, cast(b), self.0.splat_u32s(0)))
     }
     #[inline(always)]
     fn scale(self, a: S::f32s, n: S::f32s) -> S::f32s {
         let simd = self.0;
         // Far above n, the last bits of a float are n itself.
         let whole = simd.add_f32s(n, simd.splat_f32s(ROUNDER));
-        let exponent =
-            simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(whole), simd.splat_u32s(23));
-        simd.transmute_f32s_u32s(simd.add_u32s(simd.transmute_u32s_f32s(a), exponent))
+        let exponent = simd.wrapping_dyn_shl_u32s(cast(whole), simd.splat_u32s(23));
+        cast(simd.add_u32s(cast(a), exponent))
     }
 }
 
@@ -144,6 +150,10 @@ impl Lanes for Portable {
     #[inline(always)]
     fn add(self, a: Eight, b: Eight) -> Eight {
         each(a, b, |a, b| a + b)
+    }
+    #[inline(always)]
+    fn sub(self, a: Eight, b: Eight) -> Eight {
+        each(a, b, |a, b| a - b)
     }
     #[inline(always)]
     fn neg(self, a: Eight) -> Eight {
@@ -216,8 +226,12 @@ impl<S: Simd> Lanes for Paired<S> {
         [self.0.add_f32s(a[0], b[0]), self.0.add_f32s(a[1], b[1])]
     }
     #[inline(always)]
+    fn sub(self, a: [S::f32s; 2], b: [S::f32s; 2]) -> [S::f32s; 2] {
+        [self.0.sub_f32s(a[0], b[0]), self.0.sub_f32s(a[1], b[1])]
+    }
+    #[inline(always)]
     fn neg(self, a: [S::f32s; 2]) -> [S::f32s; 2] {
-        [self.0.neg_f32s(a[0]), self.0.neg_f32s(a[1])]
+        a.map(|a| Fused(self.0).neg(a))
     }
     #[inline(always)]
     fn div(self, a: [S::f32s; 2], b: [S::f32s; 2]) -> [S::f32s; 2] {

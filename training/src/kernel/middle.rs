@@ -236,7 +236,7 @@ impl Middle<'_> {
             Loss::Squared => {
                 let out = L::split_mut(out);
                 for v in 0..V {
-                    let d = lanes.add(sums[v], lanes.neg(target[v]));
+                    let d = lanes.sub(sums[v], target[v]);
                     check[v] = lanes.mul_add(d, d, check[v]);
                     out[v] = lanes.mul(lanes.mul(lanes.splat(2.0), d), scale);
                 }
@@ -263,7 +263,7 @@ impl Middle<'_> {
                 let (out, numbers) = (L::split_mut(out), L::split(&numbers));
                 for v in 0..V {
                     let p = lanes.div(numbers[v], lanes.splat(sum));
-                    out[v] = lanes.mul(lanes.add(p, lanes.neg(target[v])), scale);
+                    out[v] = lanes.mul(lanes.sub(p, target[v]), scale);
                 }
             }
         }

@@ -141,7 +141,7 @@ impl Rule<'_> {
                         second[i] = s;
                         let bottom = lanes.add(lanes.mul(root[v], lanes.sqrt(s)), epsilon[v]);
                         let step = lanes.div(lanes.mul(rate[v], m), bottom);
-                        weights[i] = lanes.add(weights[i], lanes.neg(step));
+                        weights[i] = lanes.sub(weights[i], step);
                     }
                 }
             }

@@ -10,9 +10,9 @@ use super::workspace::Workspace;
 use crate::data::Prepared;
 use crate::kernel::Isa;
 
-/// Columns of a bank with more than one member: five panels of AVX-512, ten of AVX2. What lies between the two products of
-/// a step, 100 samples of it, then fits into a quarter of a megabyte.
-pub(crate) const BANK_COLUMNS: usize = 240;
+/// Columns of a bank with more than one member: two panels of AVX-512, four of AVX2. At 784 inputs, weights and velocity take
+/// 600 kB, so that they stay in a cache of one megabyte from step to step.
+pub(crate) const BANK_COLUMNS: usize = 96;
 
 /// Members side by side.
 pub(crate) struct Bank {
@@ -22,9 +22,10 @@ pub(crate) struct Bank {
 }
 
 impl Bank {
-    /// Cuts members that step as one into banks: each goes into the first bank that has room.
-    pub(crate) fn cut(isa: Isa, members: Vec<Loose>, stride: usize) -> Vec<Self> {
+    /// Cuts members that step as one, after `step` steps, into banks: the widest first, each into the first bank that has room.
+    pub(crate) fn cut(isa: Isa, mut members: Vec<Loose>, stride: usize, step: u64) -> Vec<Self> {
         let mut crowds: Vec<(usize, Vec<Loose>)> = Vec::new();
+        members.sort_by_key(|member| std::cmp::Reverse(member.columns()));
         for member in members {
             let own = member.columns();
             let fits = |crowd: &&mut (usize, Vec<Loose>)| crowd.0 + own <= BANK_COLUMNS;
@@ -38,11 +39,11 @@ impl Bank {
         }
         let banks = crowds
             .into_iter()
-            .map(|(columns, crowd)| Self::new(isa, columns, crowd, stride));
+            .map(|(columns, crowd)| Self::new(isa, columns, crowd, stride, step));
         banks.collect()
     }
 
-    fn new(isa: Isa, columns: usize, members: Vec<Loose>, stride: usize) -> Self {
+    fn new(isa: Isa, columns: usize, members: Vec<Loose>, stride: usize, step: u64) -> Self {
         let leader = &members.first().expect("a bank has members").plan;
         let mut stacked = Layer::new(leader.inputs + 1, columns, leader.moments(), isa);
         let mut seats = Vec::with_capacity(members.len());
@@ -56,6 +57,10 @@ impl Bank {
             seats.push(Seat::new(member, column, stride, isa));
             column = after;
         }
+        for seat in &mut seats {
+            stacked.set_coefficients(seat.own_columns(), &seat.plan, step);
+            seat.set_coefficients(step);
+        }
         Self { stacked, seats }
     }
 
@@ -64,40 +69,39 @@ impl Bank {
         self.seats.iter().map(Seat::columns).sum()
     }
 
-    /// One step on the batch that `work` holds the inputs of.
-    pub(crate) fn step(&mut self, isa: Isa, work: &mut Workspace, batch: &[u32]) {
-        self.forward(isa, work, batch.len());
+    /// One step, the one that follows `step` steps, on the batch that `work` holds the inputs of at `index`.
+    pub(crate) fn step(
+        &mut self,
+        isa: Isa,
+        work: &mut Workspace,
+        index: usize,
+        batch: &[u32],
+        step: u64,
+    ) {
+        self.forward(isa, work, index, batch.len());
         for seat in &mut self.seats {
             seat.step(isa, self.stacked.panels, work, batch);
+            if seat.diverged && seat.diverged_at.is_none() {
+                seat.diverged_at = Some(step + 1);
+            }
         }
+        let (tiles, rows) = (&work.batches[index], batch.len());
         self.stacked
-            .descend(isa, &work.inputs, work.stride, batch.len(), &work.first);
-    }
-
-    /// From inputs to the first hidden layers of all members.
-    pub(crate) fn forward(&self, isa: Isa, work: &mut Workspace, rows: usize) {
-        self.stacked
-            .forward(isa, &work.inputs, work.stride, rows, true, &mut work.first);
-    }
-
-    /// Sets all coefficients for the step that follows `step` steps.
-    pub(crate) fn set_coefficients(&mut self, step: u64) {
-        for seat in &mut self.seats {
-            self.stacked
-                .set_coefficients(seat.own_columns(), &seat.plan, step);
-            seat.set_coefficients(step);
-        }
-    }
-
-    /// Sets those coefficients that change from step to step.
-    pub(crate) fn set_pace(&mut self, step: u64) {
+            .descend(isa, tiles, work.stride, rows, &work.first);
         for seat in &mut self.seats {
             if seat.plan.has_moving_coefficients() {
-                let pace = seat.plan.pace(step);
+                let pace = seat.plan.pace(step + 1);
                 self.stacked.set_pace(seat.own_columns(), pace);
                 seat.set_pace(pace);
             }
         }
+    }
+
+    /// From the inputs at `index` to the first hidden layers of all members.
+    pub(crate) fn forward(&self, isa: Isa, work: &mut Workspace, index: usize, rows: usize) {
+        let (tiles, out) = (&work.batches[index], &mut work.first);
+        self.stacked
+            .forward(isa, tiles, work.stride, rows, true, out);
     }
 
     pub(crate) fn is_finite(&self, seat: &Seat) -> bool {

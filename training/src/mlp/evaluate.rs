@@ -5,7 +5,7 @@ use descent_spec::outcome::Measurement;
 use super::bank::Bank;
 use super::loss;
 use super::seat::Seat;
-use super::workspace::Workspace;
+use super::workspace::{Workspace, gather};
 use crate::data::Prepared;
 use crate::ending::Tally;
 use crate::kernel::Isa;
@@ -36,13 +36,19 @@ pub(crate) fn measure(
         // Without anyone to measure there is nothing to pass over.
         while !chosen.is_empty() && start < count {
             let rows = work.stride.min(count - start);
-            work.gather(isa, x, data.inputs, start..start + rows);
+            gather(
+                isa,
+                x,
+                data.inputs,
+                start..start + rows,
+                &mut work.batches[0],
+            );
             let mut forwarded = None;
             for (chosen, tally) in chosen.iter_mut().zip(&mut tallies) {
                 let bank = &mut banks[chosen.bank];
                 if forwarded != Some(chosen.bank) {
                     forwarded = Some(chosen.bank);
-                    bank.forward(isa, work, rows);
+                    bank.forward(isa, work, 0, rows);
                 }
                 let (stacked, seat) = (bank.stacked.panels, &mut bank.seats[chosen.index]);
                 seat.forward(isa, stacked, work, rows);

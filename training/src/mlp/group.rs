@@ -11,7 +11,7 @@ use super::mask::Mask;
 use super::plan::Plan;
 use super::seat::Seat;
 use super::state::State;
-use super::workspace::{Workspace, stride};
+use super::workspace::{Workspace, gather, stride};
 use crate::data::Prepared;
 use crate::ending::{Ending, Place, Standing};
 use crate::kernel::{Isa, TILE};
@@ -57,8 +57,6 @@ pub(crate) struct Group {
     order: Vec<u32>,
     banks: Vec<Bank>,
     work: Workspace,
-    /// Whether some coefficient changes from step to step.
-    moving: bool,
 }
 
 impl Group {
@@ -67,7 +65,7 @@ impl Group {
         let first = members.first().expect("a group has members");
         let (data, leader) = (Arc::clone(&first.data), Arc::clone(&first.plan));
         let step = first.state.step;
-        let banks = Bank::cut(isa, members, stride(&leader));
+        let banks = Bank::cut(isa, members, stride(&leader), step);
         let mut group = Self {
             isa,
             place,
@@ -77,21 +75,9 @@ impl Group {
             work: Workspace::new(&leader, &banks, isa),
             leader,
             banks,
-            moving: false,
         };
-        group.prepare();
         group.shuffle();
         group
-    }
-
-    /// Sets what follows from the members and the step.
-    fn prepare(&mut self) {
-        self.moving = false;
-        for bank in &mut self.banks {
-            bank.set_coefficients(self.step);
-            let moving = |seat: &Seat| seat.plan.has_moving_coefficients();
-            self.moving |= bank.seats.iter().any(moving);
-        }
     }
 
     pub(crate) fn seats(&self) -> impl Iterator<Item = &Seat> {
@@ -123,10 +109,9 @@ impl Group {
                 banks.push(bank);
             }
         }
-        banks.extend(Bank::cut(self.isa, loose, self.work.stride));
+        banks.extend(Bank::cut(self.isa, loose, self.work.stride, self.step));
         self.banks = banks;
         self.work = Workspace::new(&self.leader, &self.banks, self.isa);
-        self.prepare();
         !self.banks.is_empty()
     }
 
@@ -135,24 +120,17 @@ impl Group {
         // A member may come in at an end: nothing to train any more, or resumed just there.
         let mut ended = self.end_of_training(events);
         while ended.is_empty() && *steps > 0 {
-            *steps -= 1;
-            self.train_batch();
-            self.step += 1;
+            let taken = self.train(*steps);
+            *steps -= taken;
             if self.step.is_multiple_of(self.leader.steps_per_epoch()) {
                 self.end_of_epoch(events, &mut ended);
                 self.shuffle();
             }
-            let epoch = self.leader.epoch(self.step);
             for seat in self.banks.iter().flat_map(|bank| &bank.seats) {
-                if seat.diverged && !ended.contains(&seat.key) {
+                if let Some(step) = seat.diverged_at {
                     ended.push(seat.key);
-                    let ending = Ending::diverged(epoch);
+                    let ending = Ending::diverged(seat.plan.epoch(step));
                     events.push(ending.event(seat.key, &seat.plan, &self.place, None));
-                }
-            }
-            if self.moving {
-                for bank in &mut self.banks {
-                    bank.set_pace(self.step);
                 }
             }
         }
@@ -165,18 +143,29 @@ impl Group {
         self.leader.order(epoch, &mut self.order);
     }
 
-    fn train_batch(&mut self) {
+    /// Trains by up to `most` steps of one epoch; how many. Batches are gathered first; then each bank in turn takes all its
+    /// steps, while its weights are in the cache.
+    fn train(&mut self, most: u32) -> u32 {
         let plan = &self.leader;
         let place =
             usize::try_from(self.step % plan.steps_per_epoch()).expect("fewer steps than samples");
-        let batch = &self.order[place * plan.batch..];
-        let batch = &batch[..plan.batch.min(batch.len())];
-        let samples = batch.iter().map(|&sample| sample as usize);
-        self.work
-            .gather(self.isa, &self.data.train_x, plan.inputs, samples);
-        for bank in &mut self.banks {
-            bank.step(self.isa, &mut self.work, batch);
+        let batches = self.order[place * plan.batch..].chunks(plan.batch);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let batches = batches.take(most.min(self.work.batches.len()));
+        let mut taken = 0;
+        for (tiles, batch) in self.work.batches.iter_mut().zip(batches.clone()) {
+            let rows = batch.iter().map(|&sample| sample as usize);
+            gather(self.isa, &self.data.train_x, plan.inputs, rows, tiles);
+            taken += 1;
         }
+        for bank in &mut self.banks {
+            let steps = self.step..;
+            for ((index, batch), step) in batches.clone().enumerate().zip(steps) {
+                bank.step(self.isa, &mut self.work, index, batch, step);
+            }
+        }
+        self.step += u64::from(taken);
+        taken
     }
 
     /// Measures the members whose turn it is, and ends those that are done.
@@ -185,10 +174,13 @@ impl Group {
         for bank in &mut self.banks {
             for index in 0..bank.seats.len() {
                 let seat = &bank.seats[index];
-                bank.seats[index].diverged = seat.diverged || !bank.is_finite(seat);
+                if seat.diverged_at.is_none() && !bank.is_finite(seat) {
+                    bank.seats[index].diverged_at = Some(self.step);
+                }
             }
         }
-        let due = |seat: &Seat| !seat.diverged && seat.plan.measured.binary_search(&epoch).is_ok();
+        let measured = |seat: &Seat| seat.plan.measured.binary_search(&epoch).is_ok();
+        let due = |seat: &Seat| seat.diverged_at.is_none() && measured(seat);
         self.measure(epoch, due, events, ended);
     }
 

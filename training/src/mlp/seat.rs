@@ -31,7 +31,10 @@ pub(crate) struct Seat {
     /// Outputs of every hidden layer, as tiles; the column after the last unit is 1, for the bias. None where all after the
     /// first layer goes in one pass.
     hidden: Vec<Vec<f32>>,
+    /// Whether an output or a loss was not finite.
     pub(crate) diverged: bool,
+    /// Steps completed when it was first seen to have diverged.
+    pub(crate) diverged_at: Option<u64>,
 }
 
 impl Seat {
@@ -75,6 +78,7 @@ impl Seat {
             later,
             hidden: Vec::new(),
             diverged: false,
+            diverged_at: None,
         };
         if !seat.is_fused() {
             seat.hidden = seat.plan.hidden.iter().map(tiles).collect();

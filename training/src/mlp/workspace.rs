@@ -7,6 +7,10 @@ use crate::kernel::{Gather, Isa, Panels, TILE, tile_block, tile_index};
 /// Samples that buffers hold at least, so that measuring goes through in good blocks whatever the batch is.
 const MIN_ROWS: usize = 104;
 
+/// Batches gathered ahead, at most so many and, but for one, of so many bytes.
+const MOST_BATCHES: usize = 8;
+const BATCHES_BYTES: usize = 4 << 20;
+
 /// Samples that the buffers of a group with such members have room for: whole tiles.
 pub(crate) fn stride(leader: &Plan) -> usize {
     leader.batch.max(MIN_ROWS).next_multiple_of(TILE)
@@ -16,8 +20,8 @@ pub(crate) fn stride(leader: &Plan) -> usize {
 pub(crate) struct Workspace {
     /// Samples that every buffer has room for.
     pub(crate) stride: usize,
-    /// Inputs of a batch as tiles; the column after the last input is 1, for the bias.
-    pub(crate) inputs: Vec<f32>,
+    /// Inputs of batches as tiles; the column after the last input is 1, for the bias.
+    pub(crate) batches: Vec<Vec<f32>>,
     /// Outputs of a bank's first layer, then the gradients at its sums, as panels.
     pub(crate) first: Vec<f32>,
     /// One member's sums of a later layer, as panels.
@@ -62,9 +66,14 @@ impl Workspace {
         for row in 0..stride {
             inputs[tile_index(leader.inputs, row, leader.inputs + 1)] = 1.0;
         }
+        // One bank takes each batch while it is in the cache. Several take turns, and many steps each time.
+        let ahead = match banks.len() {
+            0 | 1 => 1,
+            _ => (BATCHES_BYTES / size_of_val(&*inputs)).clamp(1, MOST_BATCHES),
+        };
         Self {
             stride,
-            inputs,
+            batches: vec![inputs; ahead],
             first: vec![0.0; stacked.unwrap_or(0) * stride],
             sums: vec![0.0; widest * stride],
             deltas: vec![0.0; widest * stride],
@@ -73,23 +82,6 @@ impl Workspace {
             outputs: vec![0.0; most(&|plan| plan.outputs)],
             labels: Vec::with_capacity(stride),
         }
-    }
-
-    /// Copies samples into the input tiles. `samples` are row-major with `width` numbers each.
-    pub(crate) fn gather(
-        &mut self,
-        isa: Isa,
-        samples: &[f32],
-        width: usize,
-        rows: impl Iterator<Item = usize>,
-    ) {
-        isa.run_narrow(Gather {
-            samples,
-            width,
-            rows,
-            columns: width + 1,
-            tiles: &mut self.inputs,
-        });
     }
 
     /// Copies one sample's outputs out of `sums`.
@@ -102,4 +94,21 @@ impl Workspace {
             }
         }
     }
+}
+
+/// Copies samples into tiles. `samples` are row-major with `width` numbers each.
+pub(crate) fn gather(
+    isa: Isa,
+    samples: &[f32],
+    width: usize,
+    rows: impl Iterator<Item = usize>,
+    tiles: &mut [f32],
+) {
+    isa.run_narrow(Gather {
+        samples,
+        width,
+        rows,
+        columns: width + 1,
+        tiles,
+    });
 }
