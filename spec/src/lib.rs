@@ -20,4 +20,4 @@ pub mod value;
 pub mod values;
 
 /// Raised when a change of the code changes results, so that old and new numbers are never mixed. Part of every identity.
-pub const NUMERICS_VERSION: u32 = 1;
+pub const NUMERICS_VERSION: u32 = 2;

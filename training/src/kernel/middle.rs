@@ -347,10 +347,10 @@ impl Middle<'_> {
                 sums[r] = lanes.mul_add(x, weights, sums[r]);
             }
         }
-        for r in 0..R {
+        for (r, sum) in sums.into_iter().enumerate() {
             let at = strip.first + (row + r) * strip.step;
             let hidden = L::split_mut(&mut self.hidden[at..at + TILE]);
-            hidden[0] = lanes.gate(hidden[0], sums[r]);
+            hidden[0] = lanes.gate(hidden[0], sum);
         }
     }
 }
