@@ -6,6 +6,8 @@
 
 mod bits;
 mod checkpoint;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod data;
 mod features;
 mod gradient;

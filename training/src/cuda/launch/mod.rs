@@ -299,3 +299,26 @@ impl Drop for Cuda {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_runs_out_leaves_the_device_usable() {
+        if let Err(reason) = answers(0) {
+            eprintln!("skipped: {reason}");
+            return;
+        }
+        let mut machine = Cuda::open(0, false).unwrap();
+        let (_, total) = memory(0).unwrap();
+        let all = usize::try_from(total).unwrap();
+        assert!(matches!(machine.allocate(all), Err(Fault::OutOfMemory(_))));
+        assert!(!machine.broken);
+        let buffer = machine.allocate(4).unwrap();
+        machine.write(buffer, &[1, 2, 3, 4]).unwrap();
+        let mut bytes = [0; 4];
+        machine.read(buffer, &mut bytes).unwrap();
+        assert_eq!(bytes, [1, 2, 3, 4]);
+    }
+}
