@@ -97,6 +97,16 @@ impl Stream {
         }
     }
 
+    /// The stream's next bytes.
+    pub fn fill(&mut self, bytes: &mut [u8]) {
+        let left = (BUFFER - self.used).min(bytes.len());
+        let (first, rest) = bytes.split_at_mut(left);
+        first.copy_from_slice(&self.buffer[self.used..self.used + left]);
+        self.used += left;
+        // What fills no buffer is not worth going through one.
+        self.output.fill(rest);
+    }
+
     fn bytes<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
         let mut filled = 0;

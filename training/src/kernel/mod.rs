@@ -12,6 +12,7 @@
 mod descend;
 mod exponential;
 mod forward;
+mod hadamard;
 mod lanes;
 mod middle;
 mod rule;
@@ -19,6 +20,7 @@ mod sheet;
 
 pub(crate) use descend::Descend;
 pub(crate) use forward::Forward;
+pub(crate) use hadamard::{Hadamard, MIN_HADAMARD};
 pub(crate) use lanes::Lanes;
 pub(crate) use middle::{MOST_OUTPUTS, Middle, Outputs};
 pub(crate) use rule::{Kept, Rule};
