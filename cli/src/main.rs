@@ -8,6 +8,8 @@ mod figure;
 mod global;
 #[cfg(feature = "worker")]
 mod local_worker;
+#[cfg(feature = "worker")]
+mod memory;
 mod mistakes;
 mod output;
 mod progress;

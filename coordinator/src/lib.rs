@@ -12,7 +12,6 @@ pub mod reader;
 mod rpc;
 mod serve;
 mod service;
-mod share;
 pub mod store;
 pub mod verify;
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use descent_spec::data::KnownData;
 use descent_spec::grid::{Grid, Point};
 use descent_spec::setting::{Kind, Setting};
+use descent_spec::shape;
 use descent_spec::sweep::{Artifacts, Mistakes, RunSettings, Sweep};
 use descent_spec::trial::ModelSpec;
 
@@ -135,6 +136,7 @@ fn columns(point: &Point) -> TrialColumns {
         density: spec.mask.density(),
         seed: signed(spec.seed),
         cost: point.cost,
+        memory: shape::memory_bytes(spec, &point.shape),
     }
 }
 

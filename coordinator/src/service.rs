@@ -1,6 +1,6 @@
 //! What all parts of a running coordinator share.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use descent_spec::id::Timestamp;
@@ -15,7 +15,6 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::reader::Reader;
 use crate::rpc::{Replies, status};
-use crate::share::Slots;
 use crate::store::{Store, StoreError};
 
 /// A running coordinator.
@@ -42,7 +41,6 @@ pub(crate) struct Service {
     pub(crate) editing: tokio::sync::Mutex<()>,
     /// Answers `Query`; opened when it is first asked.
     pub(crate) reader: OnceCell<Reader>,
-    slots: Mutex<Slots>,
 }
 
 impl Service {
@@ -66,7 +64,6 @@ impl Service {
             submissions: Replies::default(),
             editing: tokio::sync::Mutex::default(),
             reader: OnceCell::new(),
-            slots: Mutex::default(),
         }
     }
 
@@ -77,12 +74,6 @@ impl Service {
     /// When a session that is heard of now counts as silent.
     pub(crate) fn lease_until(&self) -> Timestamp {
         self.now().plus_ms(millis(self.config.timing.lease))
-    }
-
-    /// The table of slots.
-    pub(crate) fn slots<T>(&self, with: impl FnOnce(&mut Slots) -> T) -> T {
-        // Nothing in it can be half done, so a panic elsewhere does not spoil it.
-        with(&mut self.slots.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Runs a store call to its end, whatever becomes of the caller: a client that goes away drops the call's future, and

@@ -13,14 +13,13 @@ use tokio_util::sync::CancellationToken;
 use crate::completer::Delivery;
 use crate::config::Config;
 use crate::link::LinkError;
+use crate::place::Place;
 use crate::random::share;
 use crate::registry::Registry;
 use crate::report::{RunError, Tally};
 use crate::shutdown::Shutdown;
+use crate::trainer::Trainer;
 use crate::world::World;
-
-/// Memory is handed out in MiB: fine enough, and a semaphore counts no further than 2⁶¹.
-const MEMORY_UNIT_BYTES: u64 = 1 << 20;
 
 /// Artifacts on their way at once: enough to fill a link, few enough to leave memory and heartbeats alone.
 const TRANSFERS: usize = 4;
@@ -41,9 +40,8 @@ pub(crate) struct Context {
     pub(crate) orphaned: watch::Sender<bool>,
     /// Rung to beat before the time comes: somebody was told that the session is closed.
     pub(crate) beat_now: Notify,
-    /// Free memory for packs.
-    pub(crate) memory: Arc<Semaphore>,
-    pub(crate) memory_units: u32,
+    /// The devices. Slots are spread over them in turn.
+    pub(crate) places: Vec<Arc<Place>>,
     pub(crate) transfers: Semaphore,
     pub(crate) completions: mpsc::UnboundedSender<Delivery>,
     /// Data sets that people have been told are missing.
@@ -71,10 +69,11 @@ impl Context {
         session: SessionId,
         completions: mpsc::UnboundedSender<Delivery>,
     ) -> Self {
-        let memory_units = units(config.memory_bytes).max(1);
+        let place = |trainer: &Arc<dyn Trainer>| {
+            Arc::new(Place::new(Arc::clone(trainer), config.memory_bytes))
+        };
         Self {
-            memory: Arc::new(Semaphore::new(memory_units as usize)),
-            memory_units,
+            places: world.trainers.iter().map(place).collect(),
             config,
             world,
             shutdown,
@@ -95,9 +94,32 @@ impl Context {
         RequestId(self.world.random.bits())
     }
 
-    /// What packs may still take.
-    pub(crate) fn free_memory_bytes(&self) -> u64 {
-        (self.memory.available_permits() as u64).saturating_mul(MEMORY_UNIT_BYTES)
+    /// Where a slot trains.
+    pub(crate) fn place(&self, slot: usize) -> &Arc<Place> {
+        &self.places[slot % self.places.len()]
+    }
+
+    /// A device no longer answers. The last one takes the worker with it, in order: what it held is handed back.
+    pub(crate) fn lose(&self, place: &Place, reason: &str) {
+        if place.lost.is_cancelled() {
+            return;
+        }
+        place.lost.cancel();
+        let device = place.trainer.device();
+        tracing::error!(
+            device,
+            reason,
+            "the device is lost; its trials are handed back"
+        );
+        if self.places.iter().all(|place| place.lost.is_cancelled()) {
+            let error = RunError::DeviceLost {
+                device,
+                reason: reason.to_owned(),
+            };
+            // A worker that is given up already has its reason.
+            let _ = self.fatal.set(error);
+            self.shutdown.drain();
+        }
     }
 
     /// Whether this data set is missed for the first time.
@@ -159,9 +181,4 @@ impl Context {
             }
         }
     }
-}
-
-/// Memory units that cover so many bytes.
-pub(crate) fn units(bytes: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(MEMORY_UNIT_BYTES)).unwrap_or(u32::MAX)
 }

@@ -21,6 +21,8 @@ pub(crate) enum Cause {
     ParentWeights(String),
     /// It needs more memory than the whole worker has: needed, there.
     TooLarge(u64, u64),
+    /// The device had no memory left though nothing else trained there: what it said, predicted, there.
+    OutOfMemory(String, u64, u64),
     /// It ran longer than this.
     TimeLimit(Duration),
     /// The coordinator calls what this worker says about the trial invalid.
@@ -51,6 +53,15 @@ impl From<Cause> for Failure {
                 FailureKind::OutOfMemory,
                 format!(
                     "training takes about {} MiB, this worker may use {} MiB: give it more with --memory-mib",
+                    needed >> 20,
+                    there >> 20
+                ),
+            ),
+            Cause::OutOfMemory(reason, needed, there) => (
+                FailureKind::OutOfMemory,
+                format!(
+                    "out of memory, with nothing else in training: {reason}; about {} MiB were expected, this worker \
+                     may use {} MiB: train it where there is more, or take a smaller train.batch",
                     needed >> 20,
                     there >> 20
                 ),

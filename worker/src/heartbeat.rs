@@ -139,6 +139,6 @@ async fn reopen_session(context: &Context, closed: SessionId) -> Option<Duration
             None
         }
         // Told to stop meanwhile: nothing is held any more.
-        Err(RunError::Unreachable(_)) => None,
+        Err(RunError::Unreachable(_) | RunError::DeviceLost { .. }) => None,
     }
 }

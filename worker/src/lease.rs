@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use descent_spec::lease::Claimed;
 use descent_spec::outcome::{Measurement, TrialResult};
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::account::{Account, Ending, Snapshot};
 use crate::failure::Cause;
+use crate::place::Memory;
 
 /// One attempt in this worker's hands. Not `Clone`. Dropped without an ending, it hands the trial back.
 pub(crate) struct Lease {
     /// `None` once ended.
     account: Option<Arc<Account>>,
     /// Its share of the worker's memory, given back with the lease.
-    memory: Option<OwnedSemaphorePermit>,
+    memory: Option<Memory>,
+    /// The samples that it shares with others.
+    samples: Option<Arc<Memory>>,
 }
 
 impl Lease {
@@ -22,11 +24,13 @@ impl Lease {
         Self {
             account: Some(account),
             memory: None,
+            samples: None,
         }
     }
 
-    pub(crate) fn reserve(&mut self, memory: OwnedSemaphorePermit) {
+    pub(crate) fn reserve(&mut self, memory: Memory, samples: Option<Arc<Memory>>) {
         self.memory = Some(memory);
+        self.samples = samples;
     }
 
     pub(crate) fn holds_memory(&self) -> bool {

@@ -5,6 +5,7 @@
 //! * [`config`], [`world`], [`shutdown`], [`report`], [`activity`]: what a caller hands in and gets back.
 //! * [`link`]: the coordinator as the worker sees it, in domain types; [`link::rpc`] speaks gRPC.
 //! * [`trainer`]: what trains; [`trainer::LocalTrainer`] is `descent-training`.
+//! * `place` is a device: its trainer, its memory and who is in training there; slots are spread over places.
 //! * `session` opens sessions and `heartbeat` keeps them; `slot` leases and trains; `account` and `courier` bring what came of
 //!   it to the coordinator, in order and exactly once.
 
@@ -19,6 +20,7 @@ mod failure;
 mod heartbeat;
 mod lease;
 pub mod link;
+mod place;
 pub mod random;
 mod registry;
 pub mod report;

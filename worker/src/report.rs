@@ -28,6 +28,16 @@ pub enum RunError {
     /// The coordinator did not answer within the patience for the first session.
     #[error("the coordinator is out of reach: {0}")]
     Unreachable(String),
+    /// No device answers any more. Its trials were handed back without charge.
+    #[error(
+        "{device} is lost: {reason}; its trials were handed back and others can take them: look at the device, then start the worker again"
+    )]
+    DeviceLost {
+        /// The device that was lost last.
+        device: String,
+        /// What it reported.
+        reason: String,
+    },
 }
 
 /// The report while it is counted.

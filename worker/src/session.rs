@@ -66,12 +66,17 @@ pub(crate) async fn open(
 
 fn hello(context: &Context, session: SessionId) -> Hello {
     let config = &context.config;
-    let trainer = &context.world.trainer;
+    let trainer = &context.places[0].trainer;
+    let devices: Vec<String> = context
+        .places
+        .iter()
+        .map(|place| place.trainer.device())
+        .collect();
     Hello {
         session,
         worker: config.worker.clone(),
         version: config.version.clone(),
-        device: trainer.device(),
+        device: devices.join(","),
         instruction_set: trainer.instruction_set(),
         slots: config.slots.max(1),
         memory_bytes: config.memory_bytes,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use descent_spec::data::KnownData;
 use descent_spec::id::ContentHash;
-use descent_spec::shape::{DataShape, memory_bytes};
+use descent_spec::shape::{DataShape, data_bytes, memory_bytes};
 use descent_spec::trial::TrialSpec;
 use descent_training::data::DataStore;
 use descent_training::device::Device;
@@ -20,8 +20,10 @@ pub trait Trainer: Send + Sync + 'static {
     fn device(&self) -> String;
     /// `avx512`, `avx2`, `portable`, …
     fn instruction_set(&self) -> String;
-    /// What training one trial takes, in bytes; an estimate from above. May read the data set.
+    /// What one trial's own buffers take, in bytes; an estimate from above. May read the data set.
     fn memory_bytes(&self, spec: &TrialSpec, data: ContentHash) -> u64;
+    /// What the samples take that the trial shares with others of its pack key, in bytes. May read the data set.
+    fn data_bytes(&self, spec: &TrialSpec, data: ContentHash) -> u64;
     /// The instruction set that a checkpoint was made with.
     ///
     /// # Errors
@@ -77,6 +79,10 @@ impl Trainer for LocalTrainer {
     fn memory_bytes(&self, spec: &TrialSpec, data: ContentHash) -> u64 {
         self.shape(spec, data)
             .map_or(0, |shape| memory_bytes(spec, &shape))
+    }
+
+    fn data_bytes(&self, spec: &TrialSpec, data: ContentHash) -> u64 {
+        self.shape(spec, data).map_or(0, |shape| data_bytes(&shape))
     }
 
     fn checkpoint_instruction_set(&self, checkpoint: &[u8]) -> Result<String, TrainError> {

@@ -14,8 +14,8 @@ use crate::trainer::Trainer;
 pub struct World {
     /// The coordinator.
     pub link: Arc<dyn Link>,
-    /// What trains.
-    pub trainer: Arc<dyn Trainer>,
+    /// What trains: one for each device, at least one. Slots are spread over them in turn.
+    pub trainers: Vec<Arc<dyn Trainer>>,
     /// Monotonic time.
     pub clock: Arc<dyn Clock>,
     /// Names and jitter.
@@ -27,10 +27,10 @@ pub struct World {
 impl World {
     /// The machine's own clock and randomness; nobody watches.
     #[must_use]
-    pub fn real(link: Arc<dyn Link>, trainer: Arc<dyn Trainer>) -> Self {
+    pub fn real(link: Arc<dyn Link>, trainers: Vec<Arc<dyn Trainer>>) -> Self {
         Self {
             link,
-            trainer,
+            trainers,
             clock: Arc::new(SystemClock::start()),
             random: Arc::new(SystemRandom),
             activity: watch::Sender::new(Vec::new()),

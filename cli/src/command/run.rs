@@ -51,6 +51,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let signals = Signals::listen()?;
     let file = SweepFile::read(&args.spec, &args.train.data)?;
+    // Before anything is stored or asked for.
+    args.train.devices()?;
     let embedded = Embedded::start(global).await?;
     let ended = train(&args, &file, &embedded, &signals, global).await;
     embedded.stop().await;

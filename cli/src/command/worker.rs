@@ -37,6 +37,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
+    args.train.devices()?;
     let Some(connection) = reach::given_or_running(global)? else {
         return Err(Failed::usage(
             "no coordinator: give --coordinator URL (or DESCENT_COORDINATOR), or start `descent serve` here",

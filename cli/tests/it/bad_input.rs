@@ -219,10 +219,30 @@ fn a_wrong_token_is_refused() {
 fn a_device_that_is_not_there_is_told() {
     let sandbox = Sandbox::new();
     sandbox.file("sweep.toml", SMALL);
+    let features = if cfg!(feature = "cuda") {
+        ""
+    } else {
+        "--features cuda"
+    };
+    for device in ["cuda:9", "cpu,cuda:9"] {
+        let run = sandbox.run(&format!("run sweep.toml --device {device}"));
+        refused(&run, 2, &["cuda:9", features]);
+    }
+    if !cfg!(feature = "cuda") {
+        let run = sandbox.run("run sweep.toml --device cuda:0");
+        refused(&run, 2, &["cuda:0", features, "`cpu`"]);
+        // Before anybody is asked: nobody listens there.
+        let worker = "--coordinator http://127.0.0.1:9 worker --device cuda:0";
+        refused(&sandbox.run(worker), 2, &["cuda:0", features]);
+    }
     refused(
-        &sandbox.run("run sweep.toml --device cuda:9"),
+        &sandbox.run("run sweep.toml --device cpu,cpu"),
         2,
-        &["cuda:9"],
+        &["cpu,cpu", "several"],
+    );
+    assert!(
+        !sandbox.path("descent.db").exists(),
+        "nothing was submitted, no session opened"
     );
     refused(
         &sandbox.run("run sweep.toml --device abacus"),
@@ -272,4 +292,67 @@ fn sql_cannot_change_anything() {
         .output()
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&count.stdout), "n\n16\n");
+}
+
+#[test]
+fn a_trial_larger_than_the_memory_fails_and_the_others_are_trained() {
+    let sandbox = Sandbox::new();
+    // Width 4,000 takes some 50 MiB.
+    let sweep = SMALL
+        .replace("width = [1, 3, 8, 40]", "width = [1, 3, 4000]")
+        .replace("epochs = 600", "epochs = 2")
+        .replace("[run]", "[run]\nmax_failures = 1");
+    sandbox.file("sweep.toml", &sweep);
+    let run = sandbox.run("run sweep.toml --memory-mib 32 --no-figure");
+    refused(&run, 1, &["MiB", "--memory-mib"]);
+    let counts = sandbox.ok(
+        "--format csv sql SELECT/**/width,state,COUNT(*)/**/FROM/**/trials/**/GROUP/**/BY/**/width,state/**/ORDER/**/BY/**/width",
+    );
+    let lines: Vec<&str> = counts.lines().skip(1).collect();
+    assert_eq!(lines, ["1,succeeded,4", "3,succeeded,4", "4000,failed,4"]);
+    // With more memory, what failed is made up for.
+    sandbox.ok("rerun small --failed");
+    let output = sandbox.run("run sweep.toml --memory-mib 512 --no-figure");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+#[test]
+fn a_pack_bigger_than_the_memory_is_cut_when_it_is_formed() {
+    let sandbox = Sandbox::new();
+    // Width 1,000 takes some 12 MiB: two at a time.
+    let sweep = SMALL
+        .replace("width = [1, 3, 8, 40]", "width = [1000]")
+        .replace("epochs = 600", "epochs = 2");
+    sandbox.file("sweep.toml", &sweep);
+    sandbox.ok("run sweep.toml --memory-mib 40 --no-figure");
+    // Nobody took what it could not start: every trial was claimed once.
+    let sql = "SELECT/**/COUNT(*),MAX(attempts)/**/FROM/**/trials/**/WHERE/**/state='succeeded'";
+    let counts = sandbox.ok(&format!("--format csv sql {sql}"));
+    assert_eq!(counts.lines().nth(1), Some("4,1"));
+}
+
+#[test]
+fn a_sweep_can_pin_the_instruction_set_and_results_record_it() {
+    let sandbox = Sandbox::new();
+    let sweep = SMALL
+        .replace("epochs = 600", "epochs = 1")
+        .replace("[run]", "[run]\ninstruction_set = \"abacus\"");
+    sandbox.file("other.toml", &sweep.replace("small", "other"));
+    let here = SMALL.replace("epochs = 600", "epochs = 1");
+    sandbox.file("here.toml", &here);
+    sandbox.ok("run here.toml --no-figure");
+    let sql = "SELECT/**/DISTINCT/**/instruction_set/**/FROM/**/results";
+    let sets = sandbox.ok(&format!("--format csv sql {sql}"));
+    let own = sets.lines().nth(1).expect("a result").to_owned();
+    assert!(
+        ["avx512", "avx2", "neon", "portable"].contains(&own.as_str()),
+        "{own}"
+    );
+    // Pinned to this machine's, it is trained here.
+    let pinned = sweep
+        .replace("abacus", &own)
+        .replace("small", "pinned")
+        .replace("samples = 200", "samples = 190");
+    sandbox.file("pinned.toml", &pinned);
+    sandbox.ok("run pinned.toml --no-figure");
 }

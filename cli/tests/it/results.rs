@@ -49,6 +49,7 @@ fn trial(index: usize, width: i64, seed: i64) -> NewTrial {
             density: 1.0,
             seed,
             cost: 1.0,
+            memory: 1,
         },
         axes: format!(r#"{{"seed":{seed},"width":{width}}}"#),
         ord: index as i64,
@@ -140,6 +141,8 @@ async fn trained(store: &Arc<dyn Store>) {
         version: "test".to_owned(),
         device: "cpu".to_owned(),
         instruction_set: "avx2".to_owned(),
+        slots: 0,
+        memory: 1 << 30,
         lease_until: NOW.plus_ms(60_000),
     };
     store.open_session(&new, NOW).await.expect("a session");
@@ -147,6 +150,7 @@ async fn trained(store: &Arc<dyn Store>) {
         session,
         request: RequestId([4; 16]),
         max_trials: 100,
+        memory: 1 << 30,
         data: vec![DATA],
     };
     let claimed = store.claim(&ask, NOW).await.expect("a claim").claimed;
@@ -358,6 +362,8 @@ async fn a_trial_that_somebody_needs_or_trains_keeps_its_way() {
             version: "test".to_owned(),
             device: "cpu".to_owned(),
             instruction_set: "avx2".to_owned(),
+            slots: 0,
+            memory: 1 << 30,
             lease_until: NOW.plus_ms(60_000),
         };
         store.open_session(&new, NOW).await.expect("a session");
@@ -365,6 +371,7 @@ async fn a_trial_that_somebody_needs_or_trains_keeps_its_way() {
             session,
             request: RequestId([4; 16]),
             max_trials: 1,
+            memory: 1 << 30,
             data: vec![DATA],
         };
         let held = store.claim(&ask, NOW).await.expect("a claim").claimed[0].identity;

@@ -15,6 +15,7 @@
 pub mod fence;
 pub mod lease;
 pub mod retry;
+pub mod share;
 pub mod sweep;
 pub mod trial;
 

@@ -11,9 +11,8 @@ use tokio::time::Instant;
 use tonic::Status;
 use tracing::Instrument as _;
 
-use crate::service::{Service, millis};
-use crate::share;
-use crate::store::{Ask, Claim, StoreError};
+use crate::service::Service;
+use crate::store::{Ask, StoreError};
 
 /// Answers as soon as there is work that fits, or with nothing at the end of the wait.
 pub(super) async fn lease(
@@ -26,6 +25,7 @@ pub(super) async fn lease(
         session,
         request: digest(&request.request_id, "request_id", RequestId)?,
         max_trials: positive(request.max_trials, "max_trials")?.min(limits.trials_per_claim),
+        memory: request.memory_bytes,
         data: digests(&request.data, "data", ContentHash)?,
     };
     let wait = Duration::from_millis(u64::from(request.wait_ms));
@@ -50,7 +50,10 @@ async fn wait_for_work(
         }
         // Listening begins before looking, so that work that appears in between is not missed.
         let woken = service.work.notified();
-        let claim = claim(service, ask.clone()).await?;
+        let asking = ask.clone();
+        let claim = service
+            .answer(|store, now| async move { store.claim(&asking, now).await })
+            .await?;
         if !claim.claimed.is_empty() {
             // There may be more for the next in line.
             service.work.notify_one();
@@ -74,25 +77,6 @@ async fn wait_for_work(
             () = service.draining.cancelled() => {}
         }
     }
-}
-
-/// One look: takes at most a fair share.
-async fn claim(service: &Arc<Service>, mut ask: Ask) -> Result<Claim, Status> {
-    let now = service.now();
-    let heard_since = now.plus_ms(-millis(service.config.timing.lease));
-    let slots = service.slots(|table| {
-        table.heard(ask.session, now);
-        table.since(heard_since)
-    });
-    service
-        .answer(|store, now| async move {
-            // Counting first costs a read; nobody needs it who asks for one trial.
-            if ask.max_trials > 1 {
-                ask.max_trials = share::fair(ask.max_trials, store.ready().await?, slots);
-            }
-            store.claim(&ask, now).await
-        })
-        .await
 }
 
 /// Names of data sets for people: as in the sweep files that want them, with the hash behind.

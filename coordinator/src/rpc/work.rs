@@ -43,6 +43,8 @@ impl Work for WorkService {
                 version: request.version,
                 device: request.device,
                 instruction_set: request.instruction_set,
+                slots,
+                memory: request.memory_bytes,
                 lease_until: self.0.lease_until(),
             };
             tracing::info!(
@@ -55,7 +57,6 @@ impl Work for WorkService {
             self.0
                 .answer(|store, now| async move { store.open_session(&session, now).await })
                 .await?;
-            self.0.slots(|table| table.open(id, slots, self.0.now()));
             let timing = &self.0.config.timing;
             Ok(Response::new(v1::OpenSessionResponse {
                 heartbeat_ms: wire_ms(timing.heartbeat),
@@ -86,7 +87,6 @@ impl Work for WorkService {
         let (held, invalid) = partition(request.held);
         let listed = held.clone();
         let service = &self.0;
-        service.slots(|table| table.heard(session, service.now()));
         let lease_until = service.lease_until();
         let unlisted = millis(service.config.timing.unlisted);
         let span = tracing::debug_span!("heartbeat", %session, held = held.len());
@@ -258,7 +258,6 @@ impl Work for WorkService {
         self.0
             .answer(|store, now| async move { store.close_session(session, now).await })
             .await?;
-        self.0.slots(|table| table.close(session));
         self.0.work.notify_one();
         tracing::info!(%session, "worker leaves");
         Ok(Response::new(v1::CloseSessionResponse {}))

@@ -32,7 +32,7 @@ use async_trait::async_trait;
 use descent_spec::id::{ContentHash, Identity, RequestId, SessionId, SweepId, Timestamp};
 pub use descent_spec::lease::{Artifact, Claimed, Directive, Fence, Held, Purpose, Verdict};
 use descent_spec::outcome::{Failure, Measurement, TrialResult};
-use descent_spec::state::{SweepState, TrialState};
+use descent_spec::state::TrialState;
 
 /// The durable queue.
 #[async_trait]
@@ -81,24 +81,6 @@ pub trait Store: Send + Sync + 'static {
         which: Rerun,
         now: Timestamp,
     ) -> Result<u64, StoreError>;
-    /// Trials that sweeps at work have ready, from their counters; a trial that two sweeps share counts twice.
-    async fn ready(&self) -> Result<u64, StoreError> {
-        const PAGE: u32 = 100;
-        let mut ready = 0;
-        let mut after = SweepId(0);
-        loop {
-            let page = self.sweeps(after, PAGE).await?;
-            ready += page
-                .iter()
-                .filter(|row| matches!(row.state, SweepState::Expanding | SweepState::Running))
-                .filter_map(|row| row.counts.get(&TrialState::Ready))
-                .sum::<u64>();
-            match page.last() {
-                Some(row) if page.len() == PAGE as usize => after = row.id,
-                _ => return Ok(ready),
-            }
-        }
-    }
     /// Which of these identities have a result already.
     async fn finished(&self, identities: &[Identity]) -> Result<Vec<Identity>, StoreError>;
 

@@ -75,6 +75,8 @@ pub struct TrialColumns {
     pub seed: i64,
     /// Predicted floating-point operations.
     pub cost: f64,
+    /// Predicted bytes of its own buffers.
+    pub memory: u64,
 }
 
 /// A slice of a sweep's points, to be made trials of in one transaction.

@@ -16,6 +16,10 @@ pub struct NewSession {
     pub device: String,
     /// Its instruction set.
     pub instruction_set: String,
+    /// Packs that it trains side by side; 0: it does not count where trials are shared out.
+    pub slots: u32,
+    /// What all its packs together may use, in bytes.
+    pub memory: u64,
     /// Until when it counts as alive without another beat.
     pub lease_until: Timestamp,
 }
@@ -29,6 +33,8 @@ pub struct Ask {
     pub request: RequestId,
     /// At most so many trials, all of one pack key.
     pub max_trials: u32,
+    /// What it has free for them, in bytes.
+    pub memory: u64,
     /// Data sets that it has.
     pub data: Vec<ContentHash>,
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use descent_training::pack::{Event, Member, Pack, TrainError};
@@ -12,19 +13,31 @@ use crate::activity::SlotActivity;
 use crate::context::Context;
 use crate::failure::{Cause, panic_message};
 use crate::lease::Lease;
+use crate::place::Place;
 
 /// Most steps in one slice, however fast they are.
 const SLICE_STEPS_MAX: u32 = 1 << 20;
 
 type Entries = BTreeMap<u64, Entry>;
 
-/// Trains a pack to its end, or until the worker stops. Answers the leases that have to start once more, each alone:
-/// when the trainer panics nobody knows on whose account, and members do not influence each other's numbers.
+/// What comes after a pack.
+#[derive(Default)]
+pub(super) struct After {
+    /// Packs to be trained once more.
+    pub(super) again: Vec<Vec<Lease>>,
+    /// Set where a single trial found no memory beside others in training, of so many in all: nothing more is taken before one
+    /// of them has ended.
+    pub(super) crowded: Option<usize>,
+}
+
+/// Trains a pack to its end, or until the worker stops. When the trainer panics nobody knows on whose account, and members do
+/// not influence each other's numbers: each is trained once more, alone.
 pub(super) fn drive(
     context: &Context,
+    place: &Arc<Place>,
     pack: Vec<Ready>,
     show: &dyn Fn(SlotActivity),
-) -> Vec<Lease> {
+) -> After {
     let alone = pack.len() == 1;
     let mut entries = Entries::new();
     let mut members = Vec::with_capacity(pack.len());
@@ -38,16 +51,21 @@ pub(super) fn drive(
         });
         let member = &members[members.len() - 1];
         let resumed = member.checkpoint.is_some();
-        entries.insert(key, Entry::new(key, ready.lease, &member.spec, resumed));
+        let lease = (ready.lease, ready.memory_bytes);
+        let entry = Entry::new(key, lease, place.sit_down(), &member.spec, resumed);
+        entries.insert(key, entry);
     }
-    let mut again = Vec::new();
+    let mut after = After::default();
     let driven = catch_unwind(AssertUnwindSafe(|| {
-        let (pack, events) = context.world.trainer.open(members);
+        let crowd = place.members();
+        let (pack, events) = place.trainer.open(members);
         Driver {
             context,
+            place,
+            crowd,
             pack,
             entries: &mut entries,
-            again: &mut again,
+            after: &mut after,
         }
         .train(events, show);
     }));
@@ -62,18 +80,21 @@ pub(super) fn drive(
             if alone {
                 entry.lease.fail(Cause::Panic(message.clone()));
             } else {
-                again.push(entry.lease);
+                after.again.push(vec![entry.lease]);
             }
         }
     }
-    again
+    after
 }
 
 struct Driver<'a> {
     context: &'a Context,
+    place: &'a Place,
+    /// Members that trained here, of all slots, when the trainer was called last.
+    crowd: usize,
     pack: Box<dyn Pack>,
     entries: &'a mut Entries,
-    again: &'a mut Vec<Lease>,
+    after: &'a mut After,
 }
 
 impl Driver<'_> {
@@ -89,6 +110,7 @@ impl Driver<'_> {
         while self.look_around() {
             let before = self.now();
             let samples_before = self.samples();
+            self.crowd = self.place.members();
             let events = self.pack.advance(steps);
             self.follow();
             let samples = self.samples().saturating_sub(samples_before);
@@ -162,6 +184,7 @@ impl Driver<'_> {
 
     /// Passes on what happened, and sees to it that nobody who has left the pack is waited for.
     fn take(&mut self, events: Vec<Event>) {
+        let (mut short, mut broken) = (Vec::new(), Vec::new());
         for event in events {
             match event {
                 Event::Measured { key, measurement } => {
@@ -182,14 +205,80 @@ impl Driver<'_> {
                 }
                 Event::Failed { key, error } => {
                     if let Some(entry) = self.entries.remove(&key) {
-                        self.failed(entry, error);
+                        match error {
+                            TrainError::OutOfMemory(reason) => short.push((key, entry, reason)),
+                            TrainError::Device(reason) => broken.push((entry, reason)),
+                            error => self.failed(entry, error),
+                        }
                     }
                 }
             }
         }
+        self.device_failed(broken);
+        self.out_of_memory(short);
         let there: Vec<u64> = self.pack.progress().iter().map(|now| now.key).collect();
         for (_, entry) in self.entries.extract_if(.., |key, _| !there.contains(key)) {
             entry.lease.fail(Cause::Lost);
+        }
+    }
+
+    /// Members that found no memory. Whoever trained beside others is not charged with it: of a whole pack the first half
+    /// starts once more where it was saved last, and the other half is handed back, because it cannot start now; so is who
+    /// fell out of a pack that goes on.
+    fn out_of_memory(&mut self, mut short: Vec<(u64, Entry, String)>) {
+        let Some((_, first, _)) = short.first() else {
+            return;
+        };
+        let kind = first.lease.claimed().pack_key;
+        let crowd = self.crowd;
+        let members = short.len() + self.entries.len();
+        if crowd == 1 {
+            for (_, entry, reason) in short {
+                let there = self.place.memory_bytes;
+                let cause = Cause::OutOfMemory(reason, entry.memory_bytes, there);
+                entry.lease.fail(cause);
+            }
+            return;
+        }
+        tracing::warn!(
+            members,
+            without = short.len(),
+            reason = short[0].2,
+            "a pack ran out of memory: the next ones are smaller"
+        );
+        self.place.was_too_many(kind, members);
+        short.sort_by_key(|(key, ..)| *key);
+        let whole = self.entries.is_empty();
+        let kept = if whole && members > 1 {
+            members.div_ceil(2).min(short.len())
+        } else {
+            0
+        };
+        let mut leases = short.into_iter().map(|(_, entry, _)| entry.lease);
+        let again: Vec<Lease> = leases.by_ref().take(kept).collect();
+        if !again.is_empty() {
+            self.after.again.push(again);
+        } else if whole {
+            self.after.crowded = Some(crowd);
+        }
+        leases.for_each(Lease::release);
+    }
+
+    /// Members on whose account the device reported an error. When it did so for everybody, the device is lost and no trial
+    /// is charged with it.
+    fn device_failed(&mut self, broken: Vec<(Entry, String)>) {
+        let Some((_, reason)) = broken.first() else {
+            return;
+        };
+        if self.entries.is_empty() {
+            self.context.lose(self.place, reason);
+            for (entry, _) in broken {
+                entry.lease.release();
+            }
+            return;
+        }
+        for (entry, reason) in broken {
+            entry.lease.fail(Cause::Train(TrainError::Device(reason)));
         }
     }
 
@@ -201,7 +290,7 @@ impl Driver<'_> {
             account.span.in_scope(
                 || tracing::warn!(reason = %error, "the checkpoint cannot be used, the trial starts over"),
             );
-            self.again.push(entry.lease);
+            self.after.again.push(vec![entry.lease]);
         } else {
             entry.lease.fail(Cause::Train(error));
         }

@@ -6,10 +6,15 @@ use descent_spec::trial::TrialSpec;
 use descent_training::pack::Progress;
 
 use crate::lease::Lease;
+use crate::place::Seat;
 
 /// One member.
 pub(super) struct Entry {
     pub(super) lease: Lease,
+    /// What its own buffers were expected to take.
+    pub(super) memory_bytes: u64,
+    /// Counts it as in training.
+    _seat: Seat,
     pub(super) width: u32,
     pub(super) epochs: u32,
     pub(super) batch: u32,
@@ -23,7 +28,13 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(key: u64, lease: Lease, spec: &TrialSpec, resumed: bool) -> Self {
+    pub(super) fn new(
+        key: u64,
+        (lease, memory_bytes): (Lease, u64),
+        seat: Seat,
+        spec: &TrialSpec,
+        resumed: bool,
+    ) -> Self {
         let start = Progress {
             key,
             epoch: 0,
@@ -31,6 +42,8 @@ impl Entry {
         };
         Self {
             lease,
+            memory_bytes,
+            _seat: seat,
             width: spec.model.width(),
             epochs: spec.train.epochs,
             batch: spec.train.batch,

@@ -18,18 +18,38 @@ use crate::account::Account;
 use crate::context::Context;
 use crate::courier;
 use crate::lease::Lease;
+use crate::place::Place;
 use prepare::Ready;
 use thread::Thread;
 
 /// Works until the worker drains or gives up.
 pub(crate) async fn work(context: Arc<Context>, number: usize) {
     let thread = Thread::start(Arc::clone(&context), number);
-    while let Some((session, grants)) = request::trials(&context).await {
-        let leases = grants
+    let place = Arc::clone(context.place(number));
+    let mut last = None;
+    loop {
+        // One slot asks at a time: what it gets is reserved before the next one says how much is free.
+        let turn = tokio::select! {
+            biased;
+            () = context.shutdown.draining() => return,
+            () = place.lost.cancelled() => return,
+            turn = place.asking.lock() => turn,
+        };
+        let Some((session, grants)) = request::trials(&context, &place, last).await else {
+            return;
+        };
+        last = grants.first().map(|claimed| claimed.pack_key);
+        let mut leases: Vec<Lease> = grants
             .into_iter()
             .map(|claimed| take(&context, session, claimed))
             .collect();
-        train(&context, &thread, leases).await;
+        let size = last.and_then(|kind| place.pack_size(kind));
+        for surplus in leases.split_off(size.unwrap_or(usize::MAX).min(leases.len())) {
+            surplus.release();
+        }
+        let ready = make_ready(&context, &place, leases).await;
+        drop(turn);
+        train(&context, &place, &thread, ready).await;
     }
 }
 
@@ -47,23 +67,34 @@ fn take(context: &Arc<Context>, session: SessionId, claimed: Claimed) -> Lease {
     Lease::new(account)
 }
 
-/// Trains leases as one pack; those that have to start once more are trained alone, one after the other.
-async fn train(context: &Arc<Context>, thread: &Thread, leases: Vec<Lease>) {
-    let ready = make_ready(context, leases).await;
-    let mut again = thread.train(ready).await;
-    while let Some(lease) = again.pop() {
-        let ready = make_ready(context, vec![lease]).await;
-        again.extend(thread.train(ready).await);
+/// Trains a pack, and after it those that have to start once more.
+async fn train(context: &Arc<Context>, place: &Arc<Place>, thread: &Thread, ready: Vec<Ready>) {
+    let mut after = thread.train(ready).await;
+    loop {
+        if let Some(members) = after.crowded.take() {
+            tokio::select! {
+                () = context.shutdown.draining() => {}
+                () = place.lost.cancelled() => {}
+                () = place.fewer_than(members) => {}
+            }
+        }
+        let Some(leases) = after.again.pop() else {
+            return;
+        };
+        let ready = make_ready(context, place, leases).await;
+        let next = thread.train(ready).await;
+        after.again.extend(next.again);
+        after.crowded = next.crowded;
     }
 }
 
 /// Fetches what the trials start from and reserves their memory. Order as granted: most urgent first.
-async fn make_ready(context: &Arc<Context>, leases: Vec<Lease>) -> Vec<Ready> {
+async fn make_ready(context: &Arc<Context>, place: &Arc<Place>, leases: Vec<Lease>) -> Vec<Ready> {
     let mut fetching = JoinSet::new();
     for (i, lease) in leases.into_iter().enumerate() {
         if let Some((lease, spec)) = prepare::resolve(lease) {
-            let context = Arc::clone(context);
-            let fetch = async move { (i, prepare::fetch_all(&context, lease, spec).await) };
+            let (context, place) = (Arc::clone(context), Arc::clone(place));
+            let fetch = async move { (i, prepare::fetch_all(&context, &place, lease, spec).await) };
             fetching.spawn(fetch.in_current_span());
         }
     }
@@ -76,7 +107,7 @@ async fn make_ready(context: &Arc<Context>, leases: Vec<Lease>) -> Vec<Ready> {
     fetched.sort_by_key(|(i, _)| *i);
     let mut fitting = Vec::with_capacity(fetched.len());
     for (_, ready) in fetched {
-        fitting.extend(reserve::memory(context, ready, fitting.is_empty()).await);
+        fitting.extend(reserve::memory(context, place, ready, fitting.is_empty()).await);
     }
     fitting
 }

@@ -11,6 +11,7 @@ use crate::context::{Context, Unanswered};
 use crate::failure::Cause;
 use crate::lease::Lease;
 use crate::link::LinkError;
+use crate::place::Place;
 
 /// A trial that can start.
 pub(super) struct Ready {
@@ -18,8 +19,10 @@ pub(super) struct Ready {
     pub(super) spec: TrialSpec,
     pub(super) checkpoint: Option<Vec<u8>>,
     pub(super) parent_weights: Option<Vec<u8>>,
-    /// What training it takes.
+    /// What its own buffers take.
     pub(super) memory_bytes: u64,
+    /// What the samples take that it shares with others.
+    pub(super) data_bytes: u64,
 }
 
 /// Why fetching led nowhere.
@@ -43,10 +46,15 @@ pub(super) fn resolve(lease: Lease) -> Option<(Lease, TrialSpec)> {
 }
 
 /// Fetches what the trial starts from. `None`: it ended here.
-pub(super) async fn fetch_all(context: &Context, lease: Lease, spec: TrialSpec) -> Option<Ready> {
+pub(super) async fn fetch_all(
+    context: &Context,
+    place: &Place,
+    lease: Lease,
+    spec: TrialSpec,
+) -> Option<Ready> {
     let dropped = lease.account().dropped.clone();
     let fetching = async {
-        let checkpoint = checkpoint(context, &lease).await?;
+        let checkpoint = checkpoint(context, place, &lease).await?;
         // A checkpoint holds everything; the parent's weights matter only at the very start.
         let parent_weights = match (&checkpoint, lease.claimed().parent_weights) {
             (None, Some(weights)) => Some(fetch(context, weights).await?),
@@ -55,7 +63,7 @@ pub(super) async fn fetch_all(context: &Context, lease: Lease, spec: TrialSpec) 
         Ok((
             checkpoint,
             parent_weights,
-            memory_bytes(context, &lease, &spec).await?,
+            bytes(place, &lease, &spec).await?,
         ))
     };
     let fetched = tokio::select! {
@@ -65,12 +73,13 @@ pub(super) async fn fetch_all(context: &Context, lease: Lease, spec: TrialSpec) 
         fetched = fetching => fetched,
     };
     match fetched {
-        Ok((checkpoint, parent_weights, memory_bytes)) => Some(Ready {
+        Ok((checkpoint, parent_weights, (memory_bytes, data_bytes))) => Some(Ready {
             lease,
             spec,
             checkpoint,
             parent_weights,
             memory_bytes,
+            data_bytes,
         }),
         Err(Stopped::Unreadable(reason)) => {
             lease.fail(Cause::ParentWeights(reason));
@@ -81,23 +90,33 @@ pub(super) async fn fetch_all(context: &Context, lease: Lease, spec: TrialSpec) 
 }
 
 /// Asks the trainer, off the runtime's threads: it may have to read the data set for it.
-async fn memory_bytes(context: &Context, lease: &Lease, spec: &TrialSpec) -> Result<u64, Stopped> {
-    let trainer = Arc::clone(&context.world.trainer);
+async fn bytes(place: &Place, lease: &Lease, spec: &TrialSpec) -> Result<(u64, u64), Stopped> {
+    let trainer = Arc::clone(&place.trainer);
     let (spec, data) = (spec.clone(), lease.claimed().data);
-    tokio::task::spawn_blocking(move || trainer.memory_bytes(&spec, data))
+    let bytes = move || {
+        (
+            trainer.memory_bytes(&spec, data),
+            trainer.data_bytes(&spec, data),
+        )
+    };
+    tokio::task::spawn_blocking(bytes)
         .await
         .map_err(|_| Stopped::Silenced)
 }
 
 /// The checkpoint to go on from. One that cannot be read, or that comes from another instruction set, costs time and
 /// nothing else: the trial starts over and ends with the bits that it would have had anyway.
-async fn checkpoint(context: &Context, lease: &Lease) -> Result<Option<Vec<u8>>, Stopped> {
+async fn checkpoint(
+    context: &Context,
+    place: &Place,
+    lease: &Lease,
+) -> Result<Option<Vec<u8>>, Stopped> {
     let account = lease.account();
     let Some(artifact) = account.newest_checkpoint() else {
         return Ok(None);
     };
     let found = match fetch(context, artifact).await {
-        Ok(content) => usable(context, content),
+        Ok(content) => usable(place, content),
         Err(Stopped::Unreadable(reason)) => Err(reason),
         Err(Stopped::Silenced) => return Err(Stopped::Silenced),
     };
@@ -113,8 +132,8 @@ async fn checkpoint(context: &Context, lease: &Lease) -> Result<Option<Vec<u8>>,
     }
 }
 
-fn usable(context: &Context, content: Vec<u8>) -> Result<Vec<u8>, String> {
-    let trainer = &context.world.trainer;
+fn usable(place: &Place, content: Vec<u8>) -> Result<Vec<u8>, String> {
+    let trainer = &place.trainer;
     let ours = trainer.instruction_set();
     let theirs = trainer
         .checkpoint_instruction_set(&content)

@@ -2,28 +2,42 @@
 
 use std::time::Duration;
 
-use descent_spec::id::SessionId;
+use descent_spec::id::{PackKey, SessionId};
 use descent_spec::lease::Claimed;
 use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::link::{Ask, Granted, LinkError};
+use crate::place::Place;
 use crate::random::share;
 use crate::report::RunError;
 
 /// Pause after an empty answer that came at once, so that a coordinator that cannot wait is not asked without end.
 const EMPTY_PAUSE: Duration = Duration::from_millis(500);
 
-/// Trials of one pack, and the session that they belong to. `None`: the worker drains or gives up.
-pub(super) async fn trials(context: &Context) -> Option<(SessionId, Vec<Claimed>)> {
+/// How long a request may wait that says what memory other packs leave: they may give some back meanwhile.
+const MEMORY_WAIT: Duration = Duration::from_secs(5);
+
+/// Trials of one pack, and the session that they belong to; most probably of the `last` pack's kind. `None`: the worker
+/// drains or gives up, or the device is lost.
+pub(super) async fn trials(
+    context: &Context,
+    place: &Place,
+    last: Option<PackKey>,
+) -> Option<(SessionId, Vec<Claimed>)> {
     tokio::select! {
         biased; // Nothing is taken that would have to be handed back at once.
         () = context.shutdown.draining() => None,
-        granted = ask_until_granted(context) => granted,
+        () = place.lost.cancelled() => None,
+        granted = ask_until_granted(context, place, last) => granted,
     }
 }
 
-async fn ask_until_granted(context: &Context) -> Option<(SessionId, Vec<Claimed>)> {
+async fn ask_until_granted(
+    context: &Context,
+    place: &Place,
+    last: Option<PackKey>,
+) -> Option<(SessionId, Vec<Claimed>)> {
     let unsettled_max = context.config.unsettled_trials_max();
     loop {
         context.registry.below(unsettled_max).await;
@@ -34,14 +48,19 @@ async fn ask_until_granted(context: &Context) -> Option<(SessionId, Vec<Claimed>
             .wait_for(|orphaned| !orphaned)
             .await;
         let session = *context.session.borrow();
+        let memory_bytes = place.free_memory_bytes();
         let ask = Ask {
             session,
             // One name for all repetitions: a lost answer is answered again, not leased again.
             request: context.request_id(),
-            max_trials: context.config.pack_trials,
-            memory_bytes: context.free_memory_bytes(),
-            data: context.world.trainer.data_hashes(),
-            wait: context.config.lease_wait,
+            max_trials: most_trials(context, place, last),
+            memory_bytes,
+            data: place.trainer.data_hashes(),
+            wait: if memory_bytes < place.memory_bytes {
+                context.config.lease_wait.min(MEMORY_WAIT)
+            } else {
+                context.config.lease_wait
+            },
         };
         let asked_at = Instant::now();
         match repeat(context, &ask).await {
@@ -67,6 +86,14 @@ async fn ask_until_granted(context: &Context) -> Option<(SessionId, Vec<Claimed>
             }
         }
     }
+}
+
+/// A pack as large as is known to fit.
+fn most_trials(context: &Context, place: &Place, last: Option<PackKey>) -> u32 {
+    let size = last.and_then(|kind| place.pack_size(kind));
+    let size = size.and_then(|size| u32::try_from(size).ok());
+    let most = context.config.pack_trials;
+    size.map_or(most, |size| most.min(size))
 }
 
 /// Repeats one request until it is answered, or its session is replaced.

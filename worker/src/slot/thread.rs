@@ -5,14 +5,13 @@ use std::sync::{Arc, mpsc};
 
 use tokio::sync::oneshot;
 
-use super::drive::drive;
+use super::drive::{After, drive};
 use super::prepare::Ready;
 use crate::activity::SlotActivity;
 use crate::context::Context;
-use crate::lease::Lease;
 
-/// A pack to train, and where the leases go that have to start once more.
-type Order = (Vec<Ready>, oneshot::Sender<Vec<Lease>>);
+/// A pack to train, and where what comes after it goes.
+type Order = (Vec<Ready>, oneshot::Sender<After>);
 
 /// The thread of one slot. It ends when this handle is dropped, after the slice that it is in.
 pub(super) struct Thread {
@@ -34,16 +33,16 @@ impl Thread {
         Self { orders }
     }
 
-    /// Trains a pack to its end. Answers the leases that have to start once more, each alone.
-    pub(super) async fn train(&self, pack: Vec<Ready>) -> Vec<Lease> {
+    /// Trains a pack to its end.
+    pub(super) async fn train(&self, pack: Vec<Ready>) -> After {
         if pack.is_empty() {
-            return Vec::new();
+            return After::default();
         }
-        let (left, again) = oneshot::channel();
+        let (left, after) = oneshot::channel();
         if self.orders.send((pack, left)).is_err() {
-            return Vec::new();
+            return After::default();
         }
-        again.await.unwrap_or_default()
+        after.await.unwrap_or_default()
     }
 }
 
@@ -53,9 +52,12 @@ fn serve(context: &Context, number: usize, inbox: &mpsc::Receiver<Order>) {
         board.send_modify(|slots| slots[number] = activity);
     };
     while let Ok((pack, left)) = inbox.recv() {
+        tracing::debug!(slot = number, members = pack.len(), "a pack begins");
         // `drive` answers for the trainer's panics. This one is for our own: leases that unwind hand themselves back.
-        let again = catch_unwind(AssertUnwindSafe(|| drive(context, pack, &show)));
+        let place = context.place(number);
+        let after = catch_unwind(AssertUnwindSafe(|| drive(context, place, pack, &show)));
+        tracing::debug!(slot = number, "the pack has ended");
         show(SlotActivity::default());
-        let _ = left.send(again.unwrap_or_default());
+        let _ = left.send(after.unwrap_or_default());
     }
 }

@@ -103,6 +103,11 @@ impl Lab {
         self.start_over(seed, trainer, self.coordinator.clone())
     }
 
+    /// The same with several devices.
+    pub(crate) fn start_on(&self, seed: u64, trainers: Vec<Arc<dyn Trainer>>) -> Worker {
+        self.start_world(seed, trainers, self.coordinator.clone())
+    }
+
     /// The same over another link.
     pub(crate) fn start_over(
         &self,
@@ -110,10 +115,19 @@ impl Lab {
         trainer: Arc<dyn Trainer>,
         link: Arc<dyn Link>,
     ) -> Worker {
+        self.start_world(seed, vec![trainer], link)
+    }
+
+    fn start_world(
+        &self,
+        seed: u64,
+        trainers: Vec<Arc<dyn Trainer>>,
+        link: Arc<dyn Link>,
+    ) -> Worker {
         let shutdown = Shutdown::new();
         let world = World {
             link,
-            trainer,
+            trainers,
             clock: self.clock.clone(),
             random: Arc::new(SeededRandom::new(seed)),
             activity: watch::Sender::new(Vec::new()),

@@ -4,6 +4,7 @@
 mod coordinator;
 mod ending;
 mod lab;
+mod memory;
 mod outage;
 mod real;
 mod resume;

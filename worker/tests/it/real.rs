@@ -3,20 +3,22 @@
 use std::sync::Arc;
 
 use descent_spec::id::{ContentHash, PackKey};
-use descent_spec::lease::Claimed;
-use descent_spec::outcome::Measurement;
+use descent_spec::lease::{Claimed, Directive};
+use descent_spec::outcome::{Measurement, TrialResult};
+use descent_spec::state::TrialState;
 use descent_spec::trial::TrialSpec;
 use descent_training::data::DataStore;
 use descent_training::device::Device;
 use descent_training::pack::{Event, Member, Pack, Progress, TrainError};
 use descent_worker::trainer::{LocalTrainer, Trainer};
 
+use crate::coordinator::State;
 use crate::lab::{Lab, until};
 use crate::script::Script;
 
 const EPOCHS: u32 = 60;
 /// Width by trial.
-const WIDTHS: [u32; 4] = [1, 5, 8, 13];
+const WIDTHS: [u32; 5] = [1, 5, 8, 13, 21];
 
 fn trial(id: i64, data: &DataStore) -> Claimed {
     let width = WIDTHS[usize::try_from(id).unwrap() - 1];
@@ -69,6 +71,10 @@ impl Trainer for Gated {
 
     fn memory_bytes(&self, spec: &TrialSpec, data: ContentHash) -> u64 {
         self.trainer.memory_bytes(spec, data)
+    }
+
+    fn data_bytes(&self, spec: &TrialSpec, data: ContentHash) -> u64 {
+        self.trainer.data_bytes(spec, data)
     }
 
     fn checkpoint_instruction_set(&self, checkpoint: &[u8]) -> Result<String, TrainError> {
@@ -147,4 +153,82 @@ async fn an_interrupted_trial_ends_with_the_bits_of_an_undisturbed_one() {
     assert_eq!(outcomes(&undisturbed), outcomes(&interrupted));
     let (_, measured) = &outcomes(&undisturbed)[0];
     assert_eq!(measured.len(), EPOCHS as usize / 10);
+}
+
+/// What of a trial must not depend on its company: its result but for the time, its weights, all that was measured.
+fn numbers(lab: &Lab, id: i64) -> (TrialResult, Option<Vec<u8>>, Vec<Measurement>) {
+    let state = lab.coordinator.look();
+    let trial = state.trial(id);
+    let mut result = trial.result.clone().unwrap();
+    result.train_ms = 0;
+    let weights = result.weights.map(|hash| state.artifacts[&hash].clone());
+    let measured = trial.chunks.values().flatten().flatten().cloned().collect();
+    (result, weights, measured)
+}
+
+/// The five: the second one's steps are so long that it diverges.
+fn five(data: &DataStore) -> Vec<Claimed> {
+    let mut trials: Vec<Claimed> = (1..=5).map(|id| trial(id, data)).collect();
+    trials[1].params = trials[1].params.replace(
+        r#""train.optimizer.lr":0.01"#,
+        r#""train.optimizer.lr":1000"#,
+    );
+    trials
+}
+
+#[tokio::test]
+async fn whoever_leaves_a_pack_leaves_the_others_bits_alone() {
+    let data = Arc::new(DataStore::new(Vec::new()));
+    let mut alone = Lab::new();
+    alone.config.pack_trials = 1;
+    for trial in five(&data) {
+        alone.coordinator.add(trial);
+    }
+    let worker = alone.start_with(1, Gated::new(&data, &alone));
+    alone.coordinator.until_done().await;
+    worker.drain().await;
+
+    let lab = Lab::new();
+    lab.coordinator.change(|state| state.measured_every = 10);
+    for trial in five(&data) {
+        lab.coordinator.add(trial);
+    }
+    lab.script.allow(40);
+    let first = lab.start_with(1, Gated::new(&data, &lab));
+    until("forty steps", || lab.script.is_waiting()).await;
+    lab.coordinator.change(|state| {
+        state.trial_mut(5).directive = Some(Directive::CheckpointNow);
+        let cancelled = state.trial_mut(4);
+        cancelled.directive = Some(Directive::Cancel);
+        cancelled.state = TrialState::Cancelled;
+    });
+    let beats = lab.coordinator.look().beats;
+    lab.coordinator
+        .until("it was told", |state| beats + 2 < state.beats)
+        .await;
+    lab.script.allow(7);
+    lab.coordinator
+        .until("the fifth is saved", |state| {
+            !state.trial(5).checkpoints.is_empty()
+        })
+        .await;
+    // The fifth is taken away and goes on alone, on another worker, while the first one trains the others.
+    lab.coordinator.change(State::hand_out_the_fifth);
+    let second = lab.start_with(2, Gated::new(&data, &lab));
+    lab.coordinator
+        .until("another worker has it", |state| {
+            state.trial(5).claimed.attempt.0 == 2
+        })
+        .await;
+    lab.script.free();
+    lab.coordinator.until_done().await;
+    let report = first.drain().await;
+    assert_eq!((report.completed, report.dropped), (3, 2), "{report:?}");
+    assert_eq!(second.drain().await.completed, 1);
+    for id in [1, 2, 3, 5] {
+        assert_eq!(numbers(&lab, id), numbers(&alone, id), "trial {id}");
+    }
+    assert!(numbers(&lab, 2).0.diverged);
+    assert!(!numbers(&lab, 3).0.diverged);
+    assert!(lab.coordinator.look().trial(4).result.is_none());
 }

@@ -18,8 +18,16 @@ pub(crate) const DATA: ContentHash = ContentHash([7; 32]);
 /// What shall go wrong with the trial of this seed.
 #[derive(Clone)]
 pub(crate) enum Mishap {
-    Panic { step: u32 },
-    OutOfMemory { step: u32 },
+    Panic {
+        step: u32,
+    },
+    OutOfMemory {
+        step: u32,
+    },
+    /// The device reports errors from here on, for everybody.
+    DeviceLost {
+        step: u32,
+    },
 }
 
 #[derive(Default)]
@@ -28,6 +36,9 @@ struct Stage {
     allowed: Option<u64>,
     removed: BTreeSet<u64>,
     opened: Vec<usize>,
+    /// Members in training, of all packs.
+    playing: usize,
+    device_lost: bool,
 }
 
 /// The trainer, and the strings it hangs on.
@@ -38,6 +49,11 @@ pub(crate) struct Script {
     mishaps: Mutex<Vec<(u64, Mishap)>>,
     instruction_set: &'static str,
     trial_bytes: u64,
+    data_bytes: u64,
+    /// Members that the device has memory for: more fail at their start.
+    most_members: usize,
+    /// A pack of more members than this fails as a whole at this step.
+    crowd: Option<(u32, usize)>,
 }
 
 impl Script {
@@ -49,6 +65,30 @@ impl Script {
             mishaps: Mutex::default(),
             instruction_set: "script",
             trial_bytes: 1 << 20,
+            data_bytes: 0,
+            most_members: usize::MAX,
+            crowd: None,
+        }
+    }
+
+    /// The same with samples of this size, which trials share.
+    pub(crate) fn with_data_bytes(self, data_bytes: u64) -> Self {
+        Self { data_bytes, ..self }
+    }
+
+    /// The same with memory for so many members at a time.
+    pub(crate) fn with_most_members(self, most_members: usize) -> Self {
+        Self {
+            most_members,
+            ..self
+        }
+    }
+
+    /// The same where packs of more than `members` run out of memory at this step.
+    pub(crate) fn with_crowd(self, step: u32, members: usize) -> Self {
+        Self {
+            crowd: Some((step, members)),
+            ..self
         }
     }
 
@@ -116,7 +156,9 @@ impl Script {
         mishaps
             .iter()
             .find(|(of, mishap)| {
-                let (Mishap::Panic { step } | Mishap::OutOfMemory { step }) = mishap;
+                let (Mishap::Panic { step }
+                | Mishap::OutOfMemory { step }
+                | Mishap::DeviceLost { step }) = mishap;
                 *of == seed && *step == at
             })
             .map(|(_, mishap)| mishap.clone())
@@ -173,6 +215,48 @@ impl Player {
 struct ScriptedPack {
     script: Arc<Script>,
     players: Vec<Player>,
+    /// Players that the script counts as playing.
+    counted: usize,
+}
+
+impl ScriptedPack {
+    /// Tells the script how many play.
+    fn count(&mut self) {
+        let mut stage = self.script.stage.lock().unwrap();
+        stage.playing = stage.playing + self.players.len() - self.counted;
+        self.counted = self.players.len();
+    }
+
+    /// What everybody fails with in the step that is to come.
+    fn error_of_all(&self) -> Option<fn() -> TrainError> {
+        let next = |player: &Player| player.epoch + 1;
+        if let Some((step, members)) = self.script.crowd
+            && members < self.players.len()
+            && self.players.iter().any(|player| next(player) == step)
+        {
+            return Some(|| TrainError::OutOfMemory("by the script".to_owned()));
+        }
+        let lost = |player: &Player| {
+            let mishap = self.script.mishap_of(player.spec.seed, next(player));
+            matches!(mishap, Some(Mishap::DeviceLost { .. }))
+        };
+        let mut stage = self.script.stage.lock().unwrap();
+        stage.device_lost |= self.players.iter().any(lost);
+        stage
+            .device_lost
+            .then_some(device_lost as fn() -> TrainError)
+    }
+}
+
+impl Drop for ScriptedPack {
+    fn drop(&mut self) {
+        self.players.clear();
+        self.count();
+    }
+}
+
+fn device_lost() -> TrainError {
+    TrainError::Device("it fell off the bus".to_owned())
 }
 
 impl Pack for ScriptedPack {
@@ -183,6 +267,14 @@ impl Pack for ScriptedPack {
                 break;
             }
             self.script.step();
+            if let Some(error) = self.error_of_all() {
+                let failed = self.players.drain(..).map(|player| Event::Failed {
+                    key: player.key,
+                    error: error(),
+                });
+                events.extend(failed);
+                break;
+            }
             let mut staying = Vec::new();
             for mut player in std::mem::take(&mut self.players) {
                 player.epoch += 1;
@@ -195,7 +287,7 @@ impl Pack for ScriptedPack {
                         events.push(Event::Failed { key, error });
                         continue;
                     }
-                    None => {}
+                    Some(Mishap::DeviceLost { .. }) | None => {}
                 }
                 events.push(Event::Measured {
                     key,
@@ -213,6 +305,7 @@ impl Pack for ScriptedPack {
             }
             self.players = staying;
         }
+        self.count();
         events
     }
 
@@ -233,13 +326,16 @@ impl Pack for ScriptedPack {
     }
 
     fn remove(&mut self, key: u64) {
-        let mut stage = self.script.stage.lock().unwrap();
+        let script = Arc::clone(&self.script);
+        let mut stage = script.stage.lock().unwrap();
         self.players.retain(|player| {
             if player.key == key {
                 stage.removed.insert(player.spec.seed);
             }
             player.key != key
         });
+        drop(stage);
+        self.count();
     }
 }
 
@@ -264,7 +360,24 @@ impl Trainer for Actor {
         script.stage.lock().unwrap().opened.push(members.len());
         let mut events = Vec::new();
         let mut players = Vec::new();
+        let refused = {
+            let stage = script.stage.lock().unwrap();
+            if stage.device_lost {
+                Some(device_lost as fn() -> TrainError)
+            } else if script.most_members < stage.playing + members.len() {
+                Some((|| TrainError::OutOfMemory("at the start".to_owned())) as fn() -> TrainError)
+            } else {
+                None
+            }
+        };
         for member in members {
+            if let Some(error) = refused {
+                events.push(Event::Failed {
+                    key: member.key,
+                    error: error(),
+                });
+                continue;
+            }
             let ModelSpec::Mlp { .. } = member.spec.model else {
                 panic!("the script plays networks only");
             };
@@ -287,7 +400,13 @@ impl Trainer for Actor {
             }
         }
         let script = Arc::clone(script);
-        (Box::new(ScriptedPack { script, players }), events)
+        let mut pack = ScriptedPack {
+            script,
+            players,
+            counted: 0,
+        };
+        pack.count();
+        (Box::new(pack), events)
     }
 
     fn data_hashes(&self) -> Vec<ContentHash> {
@@ -304,6 +423,10 @@ impl Trainer for Actor {
 
     fn memory_bytes(&self, _: &TrialSpec, _: ContentHash) -> u64 {
         self.0.trial_bytes
+    }
+
+    fn data_bytes(&self, _: &TrialSpec, _: ContentHash) -> u64 {
+        self.0.data_bytes
     }
 
     fn checkpoint_instruction_set(&self, checkpoint: &[u8]) -> Result<String, TrainError> {

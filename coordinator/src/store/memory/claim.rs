@@ -1,10 +1,12 @@
 //! Claims in the memory store: the most urgent trials that fit a worker, and the same ones again for a repeated request.
 
 use descent_spec::id::{AttemptNumber, ContentHash, Timestamp, TrialId};
+use descent_spec::state::{SweepState, TrialState};
 
 use super::super::{Ask, Claim, Claimed, StoreError};
-use super::tables::{AttemptEntry, Class, Reply, Tables};
+use super::tables::{AttemptEntry, Class, Reply, SessionEntry, SweepEntry, Tables, Urgency};
 use crate::core::lease::SessionPhase;
+use crate::core::share::{self, Candidate, Room};
 use crate::core::sweep::hands_out;
 use crate::core::trial::Event;
 
@@ -36,10 +38,9 @@ impl Tables {
                 .iter()
                 .filter(|(class, _)| class.fits(&session.new))
         };
-        let best = fitting()
-            .filter(|(class, _)| ask.data.contains(&class.data))
-            .min_by_key(|(_, trials)| trials.first().copied());
-        let Some((_, trials)) = best else {
+        let served = || fitting().filter(|(class, _)| ask.data.contains(&class.data));
+        let Some((class, trials)) = served().min_by_key(|(_, trials)| trials.first().copied())
+        else {
             let mut missing: Vec<ContentHash> = fitting().map(|(class, _)| class.data).collect();
             missing.sort_unstable();
             missing.dedup();
@@ -48,12 +49,37 @@ impl Tables {
                 missing_data: missing,
             });
         };
-        let taken = trials
-            .iter()
-            .take(ask.max_trials as usize)
-            .map(|&(.., id)| id);
+        let open = |session: &&SessionEntry| matches!(session.phase, SessionPhase::Open { .. });
+        let alive = || {
+            let open = self.sessions.values().filter(open);
+            open.filter(|session| class.fits(&session.new))
+        };
+        let slots = alive().map(|session| u64::from(session.new.slots)).sum();
+        let most = alive().map(|session| session.new.memory).max();
+        let room = Room {
+            trials: ask.max_trials,
+            memory: ask.memory,
+            most: most.unwrap_or(0) <= ask.memory,
+        };
+        let ready = self.ready_trials();
+        let alike: Vec<Candidate> = trials.iter().map(|&place| self.candidate(place)).collect();
+        let taken = if share::is_near_end(ready, ask.max_trials, slots) {
+            let mut front: Vec<Urgency> = self.ready.values().flatten().copied().collect();
+            front.sort_unstable();
+            front.truncate(share::FRONT_MOST as usize);
+            front.retain(|place| served().any(|(_, trials)| trials.contains(place)));
+            let costs = front.iter().map(|&place| self.candidate(place).cost);
+            let (trials, work) = share::all_work(costs, ready);
+            let costliest = share::costliest_first(alike);
+            let share = share::share(&costliest, trials, work, slots);
+            let trials = share.min(ask.max_trials);
+            share::fitting(&costliest, Room { trials, ..room })
+        } else {
+            let first = alike.len().min(ask.max_trials as usize);
+            share::fitting(&alike[..first], room)
+        };
         let mut grants = Vec::new();
-        for id in taken.collect::<Vec<i64>>() {
+        for id in taken {
             self.end_attempt(id, "lost", None, now);
             self.apply(
                 id,
@@ -87,6 +113,27 @@ impl Tables {
             claimed,
             missing_data: Vec::new(),
         })
+    }
+
+    /// Trials that sweeps at work have ready; a trial that two sweeps share counts twice.
+    fn ready_trials(&self) -> u64 {
+        let at_work = |sweep: &&SweepEntry| {
+            matches!(sweep.state, SweepState::Expanding | SweepState::Running)
+        };
+        let at_work = self.sweeps.values().filter(at_work);
+        at_work
+            .filter_map(|sweep| sweep.counts.get(&TrialState::Ready))
+            .sum()
+    }
+
+    fn candidate(&self, (.., id): Urgency) -> Candidate {
+        let entry = self.trial(id);
+        Candidate {
+            trial: id,
+            priority: entry.priority,
+            cost: entry.new.columns.cost,
+            memory: entry.new.columns.memory,
+        }
     }
 
     /// What a worker needs to know of a trial that it got.

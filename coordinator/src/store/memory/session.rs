@@ -25,6 +25,8 @@ impl Tables {
         });
         session.phase =
             lease::beat(session.phase, new.lease_until).ok_or(StoreError::SessionClosed(new.id))?;
+        session.new.slots = new.slots;
+        session.new.memory = new.memory;
         Ok(())
     }
 

@@ -18,9 +18,10 @@ statements! {
         FROM ", dialect::rows!("$1"), " WHERE true
         ON CONFLICT (pack_key, data, device, instruction_set) DO NOTHING");
     /// New trials start out as skipped, and are revived below like those that were given up before.
-    INSERT = concat!("INSERT INTO trial (identity, class_id, state, priority, ord, cost)
+    INSERT = concat!("INSERT INTO trial (identity, class_id, state, priority, ord, cost, memory)
         SELECT r.value ->> 'identity', class.id, 'skipped', CAST($2 AS BIGINT),
-            CAST(r.value ->> 'ord' AS BIGINT), CAST(r.value ->> 'cost' AS DOUBLE PRECISION)
+            CAST(r.value ->> 'ord' AS BIGINT), CAST(r.value ->> 'cost' AS DOUBLE PRECISION),
+            CAST(r.value ->> 'memory' AS BIGINT)
         FROM ", dialect::rows!("$1"), "
         JOIN class ON class.pack_key = r.value ->> 'pack' AND class.data = r.value ->> 'data'
             AND class.device = r.value ->> 'device' AND class.instruction_set = r.value ->> 'isa'
@@ -259,6 +260,7 @@ fn as_json(trial: &NewTrial) -> serde_json::Value {
         "density": columns.density,
         "seed": columns.seed,
         "cost": columns.cost,
+        "memory": row::signed(columns.memory),
         "time_limit_ms": row::signed(trial.time_limit_ms),
         "max_failures": trial.max_failures,
         "checkpoint_ms": trial.checkpoint_ms,

@@ -67,10 +67,6 @@ impl Store for Engine {
         read!(self, (), c => sweeps::expanding(c))
     }
 
-    async fn ready(&self) -> Result<u64, StoreError> {
-        read!(self, (), c => sweeps::ready(c))
-    }
-
     async fn steer(
         &self,
         request: RequestId,

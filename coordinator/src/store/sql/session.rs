@@ -7,9 +7,10 @@ use super::super::super::{Directive, Held, NewSession, StoreError};
 use super::{Conn, Db, Row, dialect, row, statements};
 
 statements! {
-    OPEN = "INSERT INTO session (id, worker, version, device, device_kind, instruction_set, state, opened_at, lease_until)
-        VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, $8)
-        ON CONFLICT (id) DO UPDATE SET state = 'open', lease_until = excluded.lease_until
+    OPEN = "INSERT INTO session (id, worker, version, device, device_kind, instruction_set, state, opened_at, lease_until, slots, memory)
+        VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, $8, $9, $10)
+        ON CONFLICT (id) DO UPDATE SET state = 'open', lease_until = excluded.lease_until,
+            slots = excluded.slots, memory = excluded.memory
         WHERE session.state <> 'closed'";
     BEAT = "UPDATE session SET state = 'open', lease_until = $2 WHERE id = $1 AND state <> 'closed'";
     HELD = concat!("SELECT trial.id, trial.state, trial.attempt, trial.session,
@@ -48,6 +49,8 @@ pub(super) async fn open(
         .bind(&session.instruction_set)
         .bind(now.0)
         .bind(session.lease_until.0)
+        .bind(i64::from(session.slots))
+        .bind(row::signed(session.memory))
         .execute(conn)
         .await?;
     match opened.rows_affected() {

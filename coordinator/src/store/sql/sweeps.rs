@@ -228,7 +228,7 @@ pub(super) async fn expanding(conn: &mut Conn) -> Result<Vec<SweepRow>, StoreErr
     with_tallies(conn, &rows).await
 }
 
-/// See [`Store::ready`](super::super::super::Store::ready).
+/// Trials that sweeps at work have ready, from their counters; a trial that two sweeps share counts twice.
 pub(super) async fn ready(conn: &mut Conn) -> Result<u64, StoreError> {
     let found = sqlx::query::<Db>(READY).fetch_one(conn).await?;
     row::unsigned(&found, "ready")

@@ -148,6 +148,7 @@ pub(super) fn new_trial(n: u64) -> NewTrial {
             density: 0.5,
             seed,
             cost: 1000.0,
+            memory: 1 << 20,
         },
         axes: format!(
             "{{\"data.label_noise\":0.2,\"seed\":{seed},\"train.loss\":\"squared\",\"width\":{width}}}"
@@ -233,17 +234,29 @@ impl Fixture {
         sweep
     }
 
+    /// A session that takes whatever it asks for.
     pub(super) async fn open(&self, n: u8) -> SessionId {
+        self.open_as(n, 0, 1 << 30).await
+    }
+
+    async fn open_as(&self, n: u8, slots: u32, memory: u64) -> SessionId {
         let new = NewSession {
             id: session(n),
             worker: format!("worker-{n}"),
             version: "0.1.0".to_owned(),
             device: "cpu".to_owned(),
             instruction_set: "avx2".to_owned(),
+            slots,
+            memory,
             lease_until: T0.plus_ms(LEASE_MS),
         };
         self.store.open_session(&new, T0).await.unwrap();
         session(n)
+    }
+
+    /// A session that shares with others.
+    pub(super) async fn open_sharing(&self, n: u8, slots: u32, memory: u64) -> SessionId {
+        self.open_as(n, slots, memory).await
     }
 
     pub(super) async fn ask(&self, session: SessionId, max_trials: u32, now: Timestamp) -> Claim {
@@ -251,6 +264,7 @@ impl Fixture {
             session,
             request: self.request(),
             max_trials,
+            memory: 1 << 30,
             data: vec![data(1)],
         };
         self.store.claim(&ask, now).await.unwrap()

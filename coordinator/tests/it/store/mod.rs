@@ -3,6 +3,7 @@
 mod fixture;
 mod history;
 mod reading;
+mod share;
 mod sqlite;
 mod sweeps;
 mod views;

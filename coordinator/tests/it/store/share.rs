@@ -1,0 +1,199 @@
+//! What one claim takes: a share near the end, the wide ones first, no more than there is memory for, at any size of the queue.
+
+use std::time::{Duration, Instant};
+
+use descent_coordinator::store::{Ask, IfExists, NewTrial, Slice, TrialColumns};
+use descent_spec::id::{PackKey, SessionId};
+
+use super::fixture::{self, Fixture, T0, data, new_sweep, new_trial};
+use super::on_every_engine;
+
+on_every_engine!(
+    the_first_of_eight_slots_does_not_take_all_45_trials,
+    the_widest_go_first_when_trials_are_shared,
+    no_more_is_taken_than_there_is_memory_for,
+    trials_that_do_not_fit_do_not_hide_those_that_do,
+);
+
+/// Trial `n` with another cost and another size.
+fn trial(n: u64, cost: f64, memory: u64) -> NewTrial {
+    let plain = new_trial(n);
+    NewTrial {
+        columns: TrialColumns {
+            cost,
+            memory,
+            ..plain.columns.clone()
+        },
+        ..plain
+    }
+}
+
+async fn take(f: &Fixture, session: SessionId, max_trials: u32, memory: u64) -> Vec<i64> {
+    let ask = Ask {
+        session,
+        request: f.request(),
+        max_trials,
+        memory,
+        data: vec![data(1)],
+    };
+    let claim = f.store.claim(&ask, T0).await.unwrap();
+    claim
+        .claimed
+        .iter()
+        .map(|claimed| claimed.trial.0)
+        .collect()
+}
+
+async fn the_first_of_eight_slots_does_not_take_all_45_trials(f: &Fixture) {
+    f.sweep_of("s", (0..45).map(|n| trial(n, 1.0, 1)).collect())
+        .await;
+    // Two processes, whichever coordinator they have said hello to.
+    let first = f.open_sharing(1, 4, 100).await;
+    let second = f.open_sharing(2, 4, 100).await;
+    let mut taken = Vec::new();
+    for round in 0..8 {
+        let session = if round % 2 == 0 { first } else { second };
+        taken.push(take(f, session, 32, 100).await.len());
+    }
+    assert_eq!(taken, [3, 3, 2, 2, 2, 2, 2, 2]);
+    f.store.close_session(second, T0).await.unwrap();
+    // Half of the slots, twice the share.
+    assert_eq!(take(f, first, 32, 100).await.len(), 5);
+}
+
+async fn the_widest_go_first_when_trials_are_shared(f: &Fixture) {
+    let trials = (0..10)
+        .map(|n| trial(n, f64::from(1_u32 << n), 1))
+        .collect();
+    f.sweep_of("s", trials).await;
+    let session = f.open_sharing(1, 2, 100).await;
+    // 1,023 in all: a quarter is less than half of the widest.
+    assert_eq!(take(f, session, 32, 100).await, [10]);
+    assert_eq!(take(f, session, 32, 100).await, [9]);
+    // As many as would be asked for anyway: urgency decides.
+    assert_eq!(take(f, session, 2, 100).await, [1, 2]);
+}
+
+async fn no_more_is_taken_than_there_is_memory_for(f: &Fixture) {
+    f.sweep_of("s", (0..6).map(|n| trial(n, 1.0, 40)).collect())
+        .await;
+    let session = f.open_sharing(1, 1, 100).await;
+    assert_eq!(take(f, session, 2, 100).await, [1, 2]);
+    assert_eq!(take(f, session, 2, 60).await, [3]);
+    assert_eq!(take(f, session, 2, 20).await, [0_i64; 0], "later");
+    let small = f.open_sharing(2, 1, 20).await;
+    let none = take(f, small, 2, 20).await;
+    assert!(none.is_empty(), "there is a larger one: {none:?}");
+    f.store.close_session(session, T0).await.unwrap();
+    // Nobody has more: it has to say so. The three that the other one held are there again.
+    assert_eq!(take(f, small, 2, 20).await, [1]);
+}
+
+async fn trials_that_do_not_fit_do_not_hide_those_that_do(f: &Fixture) {
+    let elsewhere = |n: u64| NewTrial {
+        device: "cuda".to_owned(),
+        pack_key: PackKey([u8::try_from(n % 8).unwrap(); 16]),
+        ..new_trial(n)
+    };
+    let mut trials: Vec<NewTrial> = (0..200).map(elsewhere).collect();
+    trials.push(new_trial(200));
+    f.sweep_of("s", trials).await;
+    let session = f.open(1).await;
+    assert_eq!(f.claim(session, 32).await.len(), 1);
+    let ask = f.ask(session, 32, T0).await;
+    assert!(ask.claimed.is_empty() && ask.missing_data.is_empty());
+}
+
+/// How long claims take, by the number of classes that have a ready trial. Run by hand:
+/// `DESCENT_TEST_TRIALS=1000000 cargo test -p descent-coordinator --test it claim_times -- --ignored --nocapture`.
+#[tokio::test]
+#[ignore = "takes minutes"]
+#[allow(clippy::print_stderr, reason = "a measurement")]
+async fn claim_times() {
+    let trials: u64 =
+        std::env::var("DESCENT_TEST_TRIALS").map_or(100_000, |text| text.parse().unwrap());
+    for classes in [1, 1_000, 10_000] {
+        let mut fixtures = vec![("sqlite", fixture::sqlite().await)];
+        fixtures.extend(fixture::postgres().await.map(|f| ("postgresql", f)));
+        for (engine, f) in fixtures {
+            fill(&f, trials, classes).await;
+            for (who, slots) in [("plenty", 2), ("near the end", 10_000_000)] {
+                let session = f.open_sharing(1, slots, u64::MAX >> 1).await;
+                let mut times = Vec::new();
+                for _ in 0..100 {
+                    let begun = Instant::now();
+                    assert!(!take(&f, session, 32, u64::MAX >> 1).await.is_empty());
+                    times.push(begun.elapsed());
+                }
+                eprintln!(
+                    "{engine}, {classes} classes, {who}: {}",
+                    summary(&mut times)
+                );
+            }
+            let other = open_elsewhere(&f).await;
+            let mut times = Vec::new();
+            for _ in 0..20 {
+                let begun = Instant::now();
+                assert!(take(&f, other, 32, 1).await.is_empty());
+                times.push(begun.elapsed());
+            }
+            eprintln!(
+                "{engine}, {classes} classes, nothing fits: {}",
+                summary(&mut times)
+            );
+        }
+    }
+}
+
+fn summary(times: &mut [Duration]) -> String {
+    times.sort_unstable();
+    let (median, last) = (times[times.len() / 2], times[times.len() - 1]);
+    format!("median {median:?}, longest {last:?}")
+}
+
+/// Makes `trials` trials of `classes` classes, in turn, all for processors.
+async fn fill(f: &Fixture, trials: u64, classes: u64) {
+    let sweep = f
+        .store
+        .submit(f.request(), &new_sweep("s", trials), IfExists::Refuse, T0)
+        .await
+        .unwrap();
+    let slice = 10_000;
+    for from in (0..trials).step_by(slice) {
+        let to = (from + slice as u64).min(trials);
+        let trial = |n: u64| {
+            let class = (n % classes).to_le_bytes();
+            let mut key = [0; 16];
+            key[..8].copy_from_slice(&class);
+            NewTrial {
+                pack_key: PackKey(key),
+                device: "cpu".to_owned(),
+                ..trial(n, 1.0, 1)
+            }
+        };
+        let slice = Slice {
+            sweep,
+            from,
+            to,
+            trials: (from..to).map(trial).collect(),
+            last: to == trials,
+        };
+        f.store.expand(&slice, T0).await.unwrap();
+    }
+    f.store.maintain(T0).await.unwrap();
+}
+
+async fn open_elsewhere(f: &Fixture) -> SessionId {
+    let new = descent_coordinator::store::NewSession {
+        id: fixture::session(9),
+        worker: "elsewhere".to_owned(),
+        version: "1".to_owned(),
+        device: "cuda:0".to_owned(),
+        instruction_set: "cuda".to_owned(),
+        slots: 1,
+        memory: 1,
+        lease_until: T0.plus_ms(1_000_000),
+    };
+    f.store.open_session(&new, T0).await.unwrap();
+    new.id
+}
