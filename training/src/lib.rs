@@ -19,4 +19,4 @@ mod subspace;
 mod weights;
 pub mod yardstick;
 
-pub use open::{open, open_reference};
+pub use open::{open, open_reference, open_with};

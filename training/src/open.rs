@@ -47,6 +47,19 @@ pub fn open(
     }
 }
 
+/// Makes a pack of networks on the processor that uses one instruction set (`avx512`, `avx2`, `neon`, `portable`), not the widest:
+/// for measurements and tests. `None`: this processor does not have it.
+#[must_use]
+pub fn open_with(
+    members: Vec<Member>,
+    data: &DataStore,
+    instruction_set: &str,
+) -> Option<(Box<dyn Pack>, Vec<Event>)> {
+    let isa = Isa::named(instruction_set)?;
+    let (ready, failed) = start_all(members, data, isa.name());
+    Some((Box::new(Stack::new(isa, ready)), failed))
+}
+
 /// Makes a pack of trials that are trained by steps.
 fn open_stepped(
     members: Vec<Member>,

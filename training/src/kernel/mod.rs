@@ -136,6 +136,20 @@ impl Isa {
         }
     }
 
+    /// The one of this name, if this processor has it.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name {
+            #[cfg(target_arch = "x86_64")]
+            "avx512" => pulp::x86::V4::try_new().map(Self::Avx512),
+            #[cfg(target_arch = "x86_64")]
+            "avx2" => pulp::x86::V3::try_new().map(Self::Avx2),
+            #[cfg(target_arch = "aarch64")]
+            "neon" => pulp::aarch64::Neon::try_new().map(Self::Neon),
+            "portable" => Some(Self::Portable),
+            _ => None,
+        }
+    }
+
     /// Its name, as recorded with results.
     pub(crate) const fn name(self) -> &'static str {
         match self {

@@ -3,7 +3,11 @@
 use descent_spec::trial::{Init, Loss, MaskSpec, ModelSpec, Optimizer, Schedule, Scope, TrialSpec};
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
 
-use crate::trial::{ADAM, SGD, Story, alone, finish, key, member, spec, start};
+use descent_training::data::DataStore;
+use descent_training::device::Device;
+use descent_training::open_with;
+
+use crate::trial::{ADAM, SGD, Story, alone, finish, key, listen, member, spec, start};
 
 /// What members of one pack share.
 #[derive(Clone, Debug)]
@@ -25,7 +29,7 @@ fn shared() -> impl Strategy<Value = Shared> {
 
 fn trial(shared: &Shared) -> impl Strategy<Value = TrialSpec> + use<> {
     let shared = shared.clone();
-    let width = prop_oneof![Just(1_u32), 2_u32..20, 20_u32..70];
+    let width = prop_oneof![Just(1_u32), 2_u32..20, 20_u32..70, 90_u32..130];
     let optimizer = prop_oneof![
         Just(SGD),
         Just(ADAM),
@@ -90,6 +94,33 @@ proptest! {
         let members = specs.iter().zip(0..).map(|(spec, key)| member(key, spec)).collect();
         for (spec, together) in specs.iter().zip(finish(members, steps)) {
             assert_eq!(together, alone(spec));
+        }
+    }
+
+    #[test]
+    fn instruction_sets_with_fused_sums_agree(specs in pack()) {
+        let tell = |set: &str| {
+            let members = specs.iter().zip(0..).map(|(spec, key)| member(key, spec)).collect();
+            let opened = open_with(members, &DataStore::new(Vec::new()), set)?;
+            Some(listen(specs.len(), opened, 5))
+        };
+        let of_the_widest = |mut story: Story| {
+            let set = Device::Cpu.instruction_set();
+            if let Some(result) = &mut story.result {
+                result.instruction_set = set;
+            }
+            story
+        };
+        for set in ["avx512", "avx2", "neon"] {
+            for (spec, story) in specs.iter().zip(tell(set).unwrap_or_default()) {
+                assert_eq!(of_the_widest(story), alone(spec), "{set}");
+            }
+        }
+        // The portable kernels round twice, but they keep members apart as well.
+        let together = tell("portable").expect("every processor has it");
+        for (spec, story) in specs.iter().zip(together) {
+            let opened = open_with(vec![member(0, spec)], &DataStore::new(Vec::new()), "portable");
+            assert_eq!(story, listen(1, opened.expect("every processor has it"), 3).remove(0));
         }
     }
 
