@@ -7,7 +7,7 @@
 //!
 //! Two layouts make both products walk through memory in order, without packing:
 //! * *tiles* of what is summed over: `[⌈samples / 8⌉][⌈columns / 8⌉][8 samples][8 columns]`; see [`tile_index`];
-//! * *panels* of units: `[columns / panel][rows][panel]`, three registers wide; see [`Panels`].
+//! * *panels* of units: `[columns / panel][rows][panel]`, two or three registers wide; see [`Panels`].
 
 mod descend;
 mod exponential;
@@ -31,7 +31,7 @@ use pulp::{Arch, Simd, WithSimd};
 /// Columns of a tile. A member's first unit lies at a multiple of it.
 pub(crate) const TILE: usize = 8;
 
-/// Registers across a panel. With 8 rows of 3 registers, 24 of AVX-512's 32 hold sums.
+/// Most registers across a panel. With 8 rows of 3 registers, 24 of AVX-512's 32 hold sums.
 pub(crate) const PANEL_REGISTERS: usize = 3;
 
 /// Numbers of one tile: 8 samples of 8 columns.
@@ -68,7 +68,7 @@ impl Panels {
     pub(crate) fn new(columns: usize, isa: Isa) -> Self {
         Self {
             columns: columns.next_multiple_of(isa.lanes()),
-            full: PANEL_REGISTERS * isa.lanes(),
+            full: isa.panel_registers() * isa.lanes(),
         }
     }
 
@@ -173,6 +173,18 @@ impl Isa {
             #[cfg(target_arch = "aarch64")]
             Self::Neon(_) => 8,
             Self::Portable => 8,
+        }
+    }
+
+    /// Registers across a panel. Where there are 16, 4 rows of 2 hold 8 sums: enough to keep two multipliers busy, and
+    /// the compiler has no reason to spill any.
+    const fn panel_registers(self) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => 2,
+            Self::Portable => 2,
+            #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+            _ => PANEL_REGISTERS,
         }
     }
 
