@@ -1,10 +1,10 @@
 """Measures descent beside PyTorch and JAX: the same work in fresh processes that take turns, pinned to cores.
 
     cargo build --release
-    python3 benches/peers/run.py --descent target/release/descent
+    python3 benches/peers/run.py --descent target/release/descent --raw docs/performance/raw --document docs/performance.md
 
 Makes a virtual environment with the pinned versions if there is none, prints medians, ratios pair by pair and their spread as
-Markdown, and writes every number to `--raw`. `--quick` takes one round with the most important peers; `--rows` picks rows;
+Markdown, and writes every number to `--raw`. `--quick` takes one round with the most important peers; `--rows` picks rows; `--document` puts the tables into a document;
 `--device cuda` measures packs on a GPU instead.
 
 Rounds go A B C A B C …; a ratio is taken within a round and its median is shown, with the smallest and largest behind it. Every
@@ -112,6 +112,7 @@ def arguments():
     parser.add_argument("--descent", type=Path, default=HERE.parents[1] / "target" / "release" / "descent")
     parser.add_argument("--venv", type=Path, default=Path.home() / ".cache" / "descent" / "peers")
     parser.add_argument("--raw", type=Path, help="folder for every number, one JSON file a row, and the tables")
+    parser.add_argument("--document", type=Path, help="a Markdown file whose part between the two `run.py` comments is replaced")
     parser.add_argument("--rows", nargs="+", help="only these rows (and `end-to-end`, `memory`)")
     parser.add_argument("--device", default="cpu", help="cpu, or cuda")
     parser.add_argument("--repeat", type=int, default=3, help="measurements in each process")
@@ -341,6 +342,13 @@ def write(folder, name, content):
         (folder / name).write_text(content)
 
 
+def put(document, text):
+    """Replaces what stands between the two comments."""
+    begin, end = "<!-- written by benches/peers/run.py -->\n", "<!-- until here: run.py -->"
+    before, rest = document.read_text().split(begin)
+    document.write_text(before + begin + text + end + rest.split(end)[1])
+
+
 def main():
     options = arguments()
     bench = Bench(options)
@@ -348,12 +356,14 @@ def main():
     wanted = options.rows or [*rows, *(["end-to-end", "memory"] if options.device == "cpu" else [])]
     unknown = set(wanted) - set(rows) - {"end-to-end", "memory"}
     assert not unknown, f"no such rows: {', '.join(sorted(unknown))}; there are {', '.join(rows)}, end-to-end, memory"
-    began, parts = time.time(), []
+    began, parts, endings = time.time(), [], []
 
     def show(name, text, numbers):
         parts.append(text)
         print(text, flush=True)
         write(options.raw, f"{name}.json", json.dumps(numbers, indent=1) + "\n")
+        if name in ("end-to-end", "memory"):
+            endings.append(text)
 
     for name in wanted:
         if name not in rows:
@@ -391,6 +401,8 @@ def main():
         head = f"{machine['processor']}, {machine['instruction_set']}, {len(bench.cores)} cores, descent {machine['version']}\n"
         text = head + "\n" + text
     write(options.raw, "tables.md", "\n".join([text, *parts]))
+    if options.document:
+        put(options.document, "\n".join([text, *endings]))
     print(f"took {(time.time() - began) / 60:.1f} minutes", file=sys.stderr)
 
 

@@ -8,7 +8,10 @@ use crate::harness::{SMALL, Sandbox, stderr};
 fn programs_get_every_measurement_with_its_machine() {
     let sandbox = Sandbox::new();
     sandbox.file("small.toml", SMALL);
-    for (options, evaluated) in [("--threads 2 --epochs 3", false), ("--whole", true)] {
+    for (options, evaluated) in [
+        ("--threads 2 --epochs 3", false),
+        ("--whole --epochs 20", true),
+    ] {
         let line = format!("bench train --case small.toml --repeat 2 --format json {options}");
         let rows: Value = serde_json::from_str(&sandbox.ok(&line)).unwrap();
         let row = &rows[0];
@@ -37,6 +40,19 @@ fn an_unknown_case_is_answered_with_those_there_are() {
     for word in ["narrow", "widths-24", "small-16", "wide"] {
         assert!(told.contains(word), "{told}");
     }
+}
+
+#[test]
+fn narrower_instructions_are_used_where_asked_for() {
+    let sandbox = Sandbox::new();
+    sandbox.file("small.toml", SMALL);
+    let line = "bench train --case small.toml --epochs 1 --repeat 1 --format json";
+    let rows = sandbox.ok(&format!("{line} --instruction-set portable"));
+    let rows: Value = serde_json::from_str(&rows).unwrap();
+    assert_eq!(rows[0]["instruction_set"], "portable");
+    let output = sandbox.run(&format!("{line} --instruction-set mmx"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("mmx"), "{}", stderr(&output));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use descent_training::pack::{Event, Member, Pack};
 
 use super::case::Case;
 use super::machine;
+use crate::exit::Failed;
 
 /// How long one measurement shall take at least, where nobody says how many epochs it has.
 const MEASUREMENT: Duration = Duration::from_millis(400);
@@ -20,7 +21,6 @@ const MEASUREMENT: Duration = Duration::from_millis(400);
 const ENDLESS: u32 = 1_000_000_000;
 
 /// How a case is measured.
-#[derive(Clone, Copy)]
 pub(super) struct Effort {
     /// Packs trained at the same time, one thread each.
     pub(super) threads: NonZeroU32,
@@ -30,6 +30,8 @@ pub(super) struct Effort {
     pub(super) epochs: Option<NonZeroU32>,
     /// Whether whole trials are trained, evaluations included.
     pub(super) whole: bool,
+    /// The instruction set on the processor, where it shall not be the widest.
+    pub(super) instruction_set: Option<String>,
 }
 
 /// What was measured of a case.
@@ -129,7 +131,10 @@ pub(super) fn measure(
         },
         threads: effort.threads.get(),
         device: device.to_string(),
-        instruction_set: device.instruction_set(),
+        instruction_set: match &effort.instruction_set {
+            Some(set) => set.clone(),
+            None => device.instruction_set(),
+        },
         flops: flops.sum(),
         seconds,
         sgemm_gflops,
@@ -210,7 +215,17 @@ impl Bench<'_> {
                 }
             };
             let members = self.case.points.iter().zip(0..).map(member).collect();
-            let (pack, events) = descent_training::open(members, self.data, &self.device);
+            let (pack, events) = match &self.effort.instruction_set {
+                None => descent_training::open(members, self.data, &self.device),
+                Some(set) => {
+                    descent_training::open_with(members, self.data, set).ok_or_else(|| {
+                        Failed::usage(format!(
+                            "--instruction-set {set}: this processor has no such one; its widest is {}",
+                            Device::Cpu.instruction_set()
+                        ))
+                    })?
+                }
+            };
             self.no_failure(&events)?;
             Ok(pack)
         };

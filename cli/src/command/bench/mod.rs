@@ -54,6 +54,9 @@ struct Train {
     /// Train whole trials, from the first step to the result, measured on training and test images as the file says. Without it: steps alone.
     #[arg(long, env = "DESCENT_WHOLE")]
     whole: bool,
+    /// Use these instructions on the processor instead of the widest it has: avx512, avx2, neon, portable.
+    #[arg(long, env = "DESCENT_INSTRUCTION_SET", value_name = "NAME")]
+    instruction_set: Option<String>,
     #[command(flatten)]
     data: DataArgs,
 }
@@ -90,17 +93,24 @@ fn measure_all(train: &Train, format: Format) -> anyhow::Result<Exit> {
         let read = |name: &String| Case::read(name, &train.data);
         train.cases.iter().map(read).collect::<Result<_, _>>()?
     };
+    if train.instruction_set.is_some() && device != Device::Cpu {
+        return Err(Failed::usage("--instruction-set is for --device cpu"));
+    }
     let store = train.data.store();
     let effort = Effort {
         threads: train.threads,
         repeat: train.repeat,
         epochs: train.epochs,
         whole: train.whole,
+        instruction_set: train.instruction_set.clone(),
     };
     output::note(&format!(
         "{}, {}, {} thread{}",
         machine::processor(),
-        device.instruction_set(),
+        effort
+            .instruction_set
+            .as_deref()
+            .unwrap_or(&device.instruction_set()),
         train.threads,
         if train.threads.get() == 1 { "" } else { "s" },
     ));
