@@ -267,6 +267,23 @@ fn deeper_networks_are_the_processors() {
 }
 
 #[test]
+fn many_samples_are_cut_into_blocks() {
+    let large = |mut spec: TrialSpec| {
+        spec.data.samples = Some(600);
+        spec.data.test_samples = Some(300);
+        spec.train.batch = 400;
+        spec.train.epochs = 2;
+        spec
+    };
+    let deep = [
+        spec(70, 2, |_| {}),
+        spec(5, 2, |spec| spec.train.loss = Loss::CrossEntropy),
+    ];
+    let specs: Vec<_> = shallow().into_iter().chain(deep).map(large).collect();
+    check("many samples", &specs);
+}
+
+#[test]
 fn members_that_diverge_or_stop_early_leave_the_others_alone() {
     let mut specs = shallow();
     specs[1].train.optimizer = Optimizer::Sgd {
