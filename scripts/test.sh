@@ -53,6 +53,13 @@ RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 step "deployment files"
 scripts/check-deploy.sh
 
+step "CUDA kernels"
+if compgen -G "${XDG_CACHE_HOME:-$HOME/.cache}/descent/nvrtc-*/nvidia" >/dev/null; then
+    scripts/cuda-check.sh
+else
+    echo "not compiled here: scripts/cuda-check.sh fetches NVRTC (90 MB) once, then this step compiles them too"
+fi
+
 step "tests"
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --workspace --locked --no-fail-fast "$@"
