@@ -337,7 +337,12 @@ fn a_sweep_can_pin_the_instruction_set_and_results_record_it() {
     let sweep = SMALL
         .replace("epochs = 600", "epochs = 1")
         .replace("[run]", "[run]\ninstruction_set = \"abacus\"");
-    sandbox.file("other.toml", &sweep.replace("small", "other"));
+    let other = sweep.replace("small", "other");
+    sandbox.file(
+        "other.toml",
+        &other.replace("samples = 200", "samples = 180"),
+    );
+    sandbox.ok("submit other.toml");
     let here = SMALL.replace("epochs = 600", "epochs = 1");
     sandbox.file("here.toml", &here);
     sandbox.ok("run here.toml --no-figure");
@@ -355,4 +360,8 @@ fn a_sweep_can_pin_the_instruction_set_and_results_record_it() {
         .replace("samples = 200", "samples = 190");
     sandbox.file("pinned.toml", &pinned);
     sandbox.ok("run pinned.toml --no-figure");
+    // Pinned to another's, it waits for it.
+    let sql = "SELECT/**/DISTINCT/**/state/**/FROM/**/trials/**/WHERE/**/sweep='other'";
+    let states = sandbox.ok(&format!("--format csv sql {sql}"));
+    assert_eq!(states.lines().skip(1).collect::<Vec<_>>(), ["ready"]);
 }

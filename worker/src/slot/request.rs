@@ -16,7 +16,7 @@ use crate::report::RunError;
 const EMPTY_PAUSE: Duration = Duration::from_millis(500);
 
 /// How long a request may wait that says what memory other packs leave: they may give some back meanwhile.
-const MEMORY_WAIT: Duration = Duration::from_secs(5);
+const MEMORY_WAIT: Duration = Duration::from_secs(1);
 
 /// Trials of one pack, and the session that they belong to; most probably of the `last` pack's kind. `None`: the worker
 /// drains or gives up, or the device is lost.
