@@ -6,6 +6,7 @@ use descent_spec::trial::Optimizer;
 
 use crate::mlp::{Plan, State};
 use crate::pack::TrainError;
+use crate::subspace::Coordinates;
 use crate::weights::{Unpacked, pack};
 
 /// What a checkpoint says of itself. Fields are in alphabetical order: this is its canonical form.
@@ -44,7 +45,15 @@ pub(crate) fn to_bytes(plan: &Plan, state: &State, instruction_set: &str) -> Vec
         parts.push(((*prefix).to_owned(), layers));
     }
     let header = serde_json::to_string(&header).expect("strings and numbers can be written");
-    pack(&parts, &header)
+    let Some(at) = &state.coordinates else {
+        return pack(&parts, &[], &header);
+    };
+    // In a subspace everything else follows from z.
+    let mut vectors = vec![("z".to_owned(), at.z.as_slice())];
+    for (prefix, moment) in prefixes.iter().zip(&at.moments) {
+        vectors.push((format!("{prefix}z"), moment));
+    }
+    pack(&[], &vectors, &header)
 }
 
 fn open(bytes: &[u8]) -> Result<(Header, Unpacked), TrainError> {
@@ -83,6 +92,22 @@ pub(crate) fn from_bytes(bytes: &[u8], plan: &Plan) -> Result<State, TrainError>
         );
         return Err(TrainError::Artifact(message));
     }
+    if let Some(subspace) = plan.subspace {
+        let dim = subspace.dim as usize;
+        let coordinates = Coordinates {
+            z: file.vector("z", dim)?,
+            moments: prefixes
+                .iter()
+                .map(|prefix| file.vector(&format!("{prefix}z"), dim))
+                .collect::<Result<_, _>>()?,
+        };
+        file.finish()?;
+        return Ok(State {
+            step: header.step,
+            coordinates: Some(coordinates),
+            ..State::fresh(plan)
+        });
+    }
     let shapes = plan.shapes();
     let mut take =
         |prefix: &str| file.take(prefix, shapes.len(), |index, shape| shapes[index] == shape);
@@ -96,5 +121,6 @@ pub(crate) fn from_bytes(bytes: &[u8], plan: &Plan) -> Result<State, TrainError>
         step: header.step,
         layers,
         moments,
+        coordinates: None,
     })
 }

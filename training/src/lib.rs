@@ -14,7 +14,6 @@ mod open;
 pub mod pack;
 mod samples;
 pub mod stream;
-#[allow(dead_code, reason = "paths take it up one by one")]
 mod subspace;
 mod weights;
 pub mod yardstick;

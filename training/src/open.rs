@@ -16,7 +16,7 @@ use crate::device::Device;
 use crate::ending::Place;
 use crate::features;
 use crate::kernel::Isa;
-use crate::mlp::{Loose, Mask, Plan, Stack, State};
+use crate::mlp::{Loose, Mask, Plan, Stack, State, flat};
 use crate::pack::{Event, Member, Pack, Progress, TrainError};
 use crate::samples::samples;
 use crate::weights;
@@ -67,8 +67,15 @@ fn open_stepped(
     device: &Device,
 ) -> (Box<dyn Pack>, Vec<Event>) {
     let instruction_set = device.instruction_set();
+    let on_processor = device.cuda().is_none();
+    let (members, refused) = if on_processor {
+        (members, Vec::new())
+    } else {
+        without_subspaces(members)
+    };
     let (ready, mut failed) = start_all(members, data, &instruction_set);
-    if device.cuda().is_none() {
+    failed.extend(refused);
+    if on_processor {
         return (Box::new(Stack::new(Isa::detect(), ready)), failed);
     }
     let place = Place {
@@ -109,6 +116,18 @@ fn open_on_cuda(device: Device, _: Place, members: Vec<Loose>) -> (Box<dyn Pack>
     };
     let failed = members.into_iter().map(fail).collect();
     (Box::new(Several(Vec::new())), failed)
+}
+
+/// The members outside of subspaces, and the failures of the others: only the fast path on the processor knows subspaces.
+fn without_subspaces(members: Vec<Member>) -> (Vec<Member>, Vec<Event>) {
+    let (inside, outside): (Vec<_>, Vec<_>) = members
+        .into_iter()
+        .partition(|member| member.spec.subspace.is_some());
+    let refuse = |member: Member| Event::Failed {
+        key: member.key,
+        error: TrainError::BadSpec("subspaces are trained on the processor only".to_owned()),
+    };
+    (outside, inside.into_iter().map(refuse).collect())
 }
 
 /// The members that can start, and the failures of the others.
@@ -157,12 +176,15 @@ fn start(
     if let Some(mask) = &mask {
         mask.apply(&mut state.layers);
     }
+    let isa = Isa::named(instruction_set).unwrap_or_else(Isa::detect);
+    let subspace = flat::enter(&plan, mask.as_deref(), &mut state, isa).map(Box::new);
     Ok(Loose {
         key: member.key,
         plan: Arc::new(plan),
         data,
         labels,
         mask,
+        subspace,
         state,
     })
 }
@@ -201,7 +223,9 @@ pub fn open_reference(members: Vec<Member>, data: &DataStore) -> (Box<dyn Pack>,
         device: "cpu".to_owned(),
         instruction_set: "candle".to_owned(),
     };
+    let (members, refused) = without_subspaces(members);
     let (ready, mut failed) = start_all(members, data, &place.instruction_set);
+    failed.extend(refused);
     let (pack, events) = Autograd::new(&candle_core::Device::Cpu, place, ready);
     failed.extend(events);
     (Box::new(pack), failed)

@@ -13,9 +13,17 @@ const METADATA_KEY: &str = "descent";
 /// What a file of weights says of itself.
 const WEIGHTS: &str = r#"{"kind":"weights","version":1}"#;
 
-/// Layers (name prefix and numbers) and a line of metadata as one file.
-pub(crate) fn pack(parts: &[(String, &[Dense])], metadata: &str) -> Vec<u8> {
+/// Layers (name prefix and numbers), vectors (name and numbers) and a line of metadata as one file.
+pub(crate) fn pack(
+    parts: &[(String, &[Dense])],
+    vectors: &[(String, &[f32])],
+    metadata: &str,
+) -> Vec<u8> {
     let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    for (name, values) in vectors {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+        tensors.push((name.clone(), vec![values.len()], bytes.collect()));
+    }
     for (prefix, layers) in parts {
         for (index, layer) in layers.iter().enumerate() {
             let bytes = |values: &[f32]| {
@@ -121,6 +129,20 @@ impl Unpacked {
         Ok(taken)
     }
 
+    /// Takes out a vector of so many numbers.
+    ///
+    /// # Errors
+    /// When it is missing or has another length.
+    pub(crate) fn vector(&mut self, name: &str, length: usize) -> Result<Vec<f32>, TrainError> {
+        match self.tensors.remove(name) {
+            Some((shape, values)) if shape == [length] => Ok(values),
+            Some((shape, _)) => Err(TrainError::Artifact(format!(
+                "`{name}` has the shape {shape:?} of another subspace"
+            ))),
+            None => Err(TrainError::Artifact(format!("`{name}` is missing"))),
+        }
+    }
+
     /// # Errors
     /// When something is left that nobody took.
     pub(crate) fn finish(self) -> Result<(), TrainError> {
@@ -135,7 +157,7 @@ impl Unpacked {
 
 /// Final weights as a file.
 pub(crate) fn to_bytes(layers: &[Dense]) -> Vec<u8> {
-    pack(&[(String::new(), layers)], WEIGHTS)
+    pack(&[(String::new(), layers)], &[], WEIGHTS)
 }
 
 /// Reads the final weights of a network that is at most as wide as the plan's, and alike in everything else.

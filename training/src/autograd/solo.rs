@@ -62,6 +62,7 @@ impl Solo {
             labels,
             mask,
             state,
+            ..
         } = member;
         let outputs = plan.outputs;
         let mut targets = vec![0.0_f32; labels.len() * outputs];
@@ -361,6 +362,7 @@ impl Solo {
             step: self.step,
             layers: layers.collect::<Result<_, _>>()?,
             moments: moments.collect::<Result<_, _>>()?,
+            coordinates: None,
         })
     }
 }

@@ -156,6 +156,7 @@ impl<M: Machine> Group<M> {
             step: self.step,
             layers: parts.next().expect("weights come first"),
             moments: parts.collect(),
+            coordinates: None,
         })
     }
 
@@ -177,6 +178,7 @@ impl<M: Machine> Group<M> {
                     data: Arc::clone(&self.data),
                     labels: Arc::clone(&seat.labels),
                     mask: seat.mask.clone(),
+                    subspace: None,
                     state: self.state(machine, member)?,
                 });
             }

@@ -25,6 +25,8 @@ pub(crate) enum Rule<'a> {
         epsilon: &'a [f32],
         decay: &'a [f32],
     },
+    /// The weights stay, and the gradient is kept: somebody else moves them.
+    Gradient { out: &'a mut [f32] },
 }
 
 /// Which weights are kept.
@@ -103,6 +105,12 @@ impl Rule<'_> {
                         velocity[i] = moved;
                         weights[i] = lanes.mul_add(lanes.neg(rate[v]), moved, weights[i]);
                     }
+                }
+            }
+            Rule::Gradient { out } => {
+                let out = L::split_mut(&mut out[here]);
+                for (out, gradient) in out.chunks_exact_mut(V).zip(&gradient) {
+                    out.copy_from_slice(gradient);
                 }
             }
             Rule::Adam {

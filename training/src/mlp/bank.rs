@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::flat;
 use super::group::Loose;
 use super::layer::Layer;
 use super::seat::{Seat, moments};
@@ -89,7 +90,10 @@ impl Bank {
         self.stacked
             .descend(isa, tiles, work.stride, rows, &work.first);
         for seat in &mut self.seats {
-            if seat.plan.has_moving_coefficients() {
+            if let Some(subspace) = &mut seat.subspace {
+                let first = (&mut self.stacked, seat.column);
+                flat::step(subspace, &seat.plan, first, &mut seat.later, isa, step);
+            } else if seat.plan.has_moving_coefficients() {
                 let pace = seat.plan.pace(step + 1);
                 self.stacked.set_pace(seat.own_columns(), pace);
                 seat.set_pace(pace);
@@ -118,12 +122,16 @@ impl Bank {
             step,
             layers: part(0),
             moments: (1..=seat.plan.moments()).map(part).collect(),
+            coordinates: seat
+                .subspace
+                .as_ref()
+                .map(|subspace| subspace.coordinates().clone()),
         }
     }
 
     /// Takes the bank apart, but for the members that `leaves` names.
     pub(crate) fn dissolve(
-        self,
+        mut self,
         data: &Arc<Prepared>,
         step: u64,
         leaves: impl Fn(&Seat) -> bool,
@@ -135,8 +143,16 @@ impl Bank {
             data: Arc::clone(data),
             labels: Arc::clone(&seat.labels),
             mask: seat.mask.clone(),
+            subspace: None,
             state: self.state(seat, step),
         });
-        loose.collect()
+        let mut loose: Vec<Loose> = loose.collect();
+        // Subspaces move, for drawing them again would take long.
+        for seat in &mut self.seats {
+            if let Some(member) = loose.iter_mut().find(|member| member.key == seat.key) {
+                member.subspace = seat.subspace.take();
+            }
+        }
+        loose
     }
 }

@@ -16,6 +16,7 @@ use crate::data::Prepared;
 use crate::ending::{Ending, Place, Standing};
 use crate::kernel::{Isa, TILE};
 use crate::pack::Event;
+use crate::subspace::Subspace;
 
 /// A member outside of any group.
 pub(crate) struct Loose {
@@ -25,6 +26,8 @@ pub(crate) struct Loose {
     pub(crate) labels: Arc<[u8]>,
     /// Which weights are kept; `None`: all.
     pub(crate) mask: Option<Arc<Mask>>,
+    /// The subspace that it is trained in, at its state's coordinates.
+    pub(crate) subspace: Option<Box<Subspace>>,
     pub(crate) state: State,
 }
 
@@ -37,6 +40,7 @@ impl Loose {
             && self.plan.order_seed == other.plan.order_seed
             && self.state.step == other.state.step
             && adam(&self.plan) == adam(&other.plan)
+            && self.plan.subspace.is_some() == other.plan.subspace.is_some()
     }
 
     /// Columns in the stacked layer.

@@ -18,6 +18,15 @@ pub(crate) struct Layer {
     /// The panels that have weights which are not kept.
     masked: Vec<bool>,
     coefficients: Coefficients,
+    /// Whether steps only leave their gradient in the first moments, because a subspace moves the weights.
+    gathers: bool,
+}
+
+/// A panel's numbers, row by row, and where in each row a tile begins.
+struct Strip {
+    numbers: Range<usize>,
+    width: usize,
+    at: usize,
 }
 
 /// One number per column each. SGD leaves those of Adam empty and keeps its momentum in `beta1`.
@@ -57,6 +66,7 @@ impl Layer {
                 root: column(adam),
                 epsilon: column(adam),
             },
+            gathers: moments == 0,
         }
     }
 
@@ -109,6 +119,9 @@ impl Layer {
 
     /// Sets the coefficients of a member's columns for the step that follows `step` steps.
     pub(crate) fn set_coefficients(&mut self, columns: Range<usize>, plan: &Plan, step: u64) {
+        if self.gathers {
+            return;
+        }
         let at = &mut self.coefficients;
         let set = |numbers: &mut Vec<f32>, value: f64| numbers[columns.clone()].fill(value as f32);
         set(&mut at.decay, plan.decay);
@@ -195,7 +208,9 @@ impl Layer {
     pub(crate) fn parts(&mut self) -> (&mut [f32], Kept<'_>, Rule<'_>) {
         let at = &self.coefficients;
         let [first, second] = &mut self.moments;
-        let rule = if second.is_empty() {
+        let rule = if self.gathers {
+            Rule::Gradient { out: first }
+        } else if second.is_empty() {
             Rule::Sgd {
                 velocity: first,
                 rate: &at.rate,
@@ -221,6 +236,65 @@ impl Layer {
             panels: &self.masked,
         };
         (&mut self.weights, kept, rule)
+    }
+
+    /// Copies the gradient of some columns, which begin with a tile, in PyTorch's order: weights by units, then biases.
+    pub(crate) fn take_gradient(&self, column: usize, units: usize, flat: &mut [f32]) {
+        let inputs = self.depth - 1;
+        let (weights, bias) = flat.split_at_mut(inputs * units);
+        for unit in (0..units).step_by(TILE) {
+            let strip = self.strip(column + unit);
+            let valid = (units - unit).min(TILE);
+            let to = &mut weights[unit * inputs..(unit + valid) * inputs];
+            for (row, from) in self.moments[0][strip.numbers.clone()]
+                .chunks_exact(strip.width)
+                .enumerate()
+            {
+                let from = &from[strip.at..strip.at + valid];
+                if row == inputs {
+                    bias[unit..unit + valid].copy_from_slice(from);
+                    break;
+                }
+                for (unit, &from) in from.iter().enumerate() {
+                    to[unit * inputs + row] = from;
+                }
+            }
+        }
+    }
+
+    /// Sets the weights of some columns, which begin with a tile, from PyTorch's order.
+    pub(crate) fn set_weights(&mut self, column: usize, units: usize, flat: &[f32]) {
+        let inputs = self.depth - 1;
+        let (weights, bias) = flat.split_at(inputs * units);
+        for unit in (0..units).step_by(TILE) {
+            let strip = self.strip(column + unit);
+            let valid = (units - unit).min(TILE);
+            let from = &weights[unit * inputs..(unit + valid) * inputs];
+            for (row, to) in self.weights[strip.numbers.clone()]
+                .chunks_exact_mut(strip.width)
+                .enumerate()
+            {
+                let to = &mut to[strip.at..strip.at + valid];
+                if row == inputs {
+                    to.copy_from_slice(&bias[unit..unit + valid]);
+                    break;
+                }
+                for (unit, to) in to.iter_mut().enumerate() {
+                    *to = from[unit * inputs + row];
+                }
+            }
+        }
+    }
+
+    /// Where the tile that begins at a column lies.
+    fn strip(&self, column: usize) -> Strip {
+        let panel = self.panels.of(column);
+        let first = panel.first * self.depth;
+        Strip {
+            numbers: first..first + panel.width * self.depth,
+            width: panel.width,
+            at: column - panel.first,
+        }
     }
 
     /// Whether every weight of some columns is a finite number.

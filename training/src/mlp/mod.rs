@@ -6,6 +6,7 @@
 mod bank;
 mod dense;
 mod evaluate;
+pub(crate) mod flat;
 mod group;
 mod layer;
 pub(crate) mod loss;

@@ -2,7 +2,7 @@
 
 use descent_spec::shape;
 use descent_spec::trial::{
-    Experiment, Init, Loss, MaskSpec, ModelSpec, Optimizer, Schedule, TrialSpec,
+    Experiment, Init, Loss, MaskSpec, ModelSpec, Optimizer, Schedule, SubspaceSpec, TrialSpec,
 };
 
 use crate::data::Prepared;
@@ -19,6 +19,7 @@ pub(crate) struct Plan {
     pub(crate) parameters: u64,
     pub(crate) init: Init,
     pub(crate) mask: MaskSpec,
+    pub(crate) subspace: Option<SubspaceSpec>,
     pub(crate) seed: u64,
     pub(crate) reuse_sd: f64,
     pub(crate) loss: Loss,
@@ -54,9 +55,6 @@ impl Plan {
         if spec.experiment != Experiment::RiskCurve {
             return bad("only risk curves are trained by gradient descent");
         }
-        if spec.subspace.is_some() {
-            return bad("networks are not trained in subspaces");
-        }
         let train = &spec.train;
         if hidden.is_empty() || hidden.contains(&0) || train.batch == 0 || data.train_y.is_empty() {
             return bad("hidden layers, their units, batch and samples must be at least 1");
@@ -71,6 +69,13 @@ impl Plan {
             data.image,
             count(data.outputs)?,
         );
+        let beyond =
+            |subspace: &SubspaceSpec| subspace.dim == 0 || u64::from(subspace.dim) > parameters;
+        if spec.subspace.as_ref().is_some_and(beyond) {
+            return bad(
+                "a subspace has at least 1 dimension, and no more than the network has parameters",
+            );
+        }
         let samples = data.train_y.len();
         let threshold = samples as u64 * data.outputs as u64;
         let schedule = if train.schedule_scope.holds(parameters, threshold) {
@@ -85,6 +90,7 @@ impl Plan {
             parameters,
             init,
             mask: spec.mask,
+            subspace: spec.subspace,
             seed: spec.seed,
             reuse_sd: train.reuse_sd,
             loss: train.loss,
@@ -122,8 +128,17 @@ impl Plan {
         self.hidden[0]
     }
 
-    /// Optimizer state: how many numbers per weight.
+    /// Optimizer state: how many numbers per weight. In a subspace, weights have none.
     pub(crate) const fn moments(&self) -> usize {
+        if self.subspace.is_some() {
+            0
+        } else {
+            self.numbers_per_moved()
+        }
+    }
+
+    /// Optimizer state: how many numbers per number that the optimizer moves.
+    pub(crate) const fn numbers_per_moved(&self) -> usize {
         match self.optimizer {
             Optimizer::Sgd { .. } => 1,
             Optimizer::Adam { .. } => 2,

@@ -16,6 +16,8 @@ use crate::kernel::{
     tile_index,
 };
 
+use crate::subspace::Subspace;
+
 /// A member in training, apart from the stacked first layer.
 pub(crate) struct Seat {
     pub(crate) key: u64,
@@ -24,10 +26,12 @@ pub(crate) struct Seat {
     pub(crate) labels: Arc<[u8]>,
     /// Which weights are kept; `None`: all.
     pub(crate) mask: Option<Arc<Mask>>,
+    /// The subspace that it is trained in.
+    pub(crate) subspace: Option<Box<Subspace>>,
     /// Its first column in the stacked layer.
     pub(crate) column: usize,
     /// Every layer after the first; the output layer last.
-    later: Vec<Layer>,
+    pub(crate) later: Vec<Layer>,
     /// Outputs of every hidden layer, as tiles; the column after the last unit is 1, for the bias. None where all after the
     /// first layer goes in one pass.
     hidden: Vec<Vec<f32>>,
@@ -44,6 +48,7 @@ impl Seat {
             plan,
             labels,
             mask,
+            subspace,
             state,
             ..
         } = member;
@@ -74,6 +79,7 @@ impl Seat {
             plan,
             labels,
             mask,
+            subspace,
             column,
             later,
             hidden: Vec::new(),

@@ -5,6 +5,7 @@ use descent_spec::trial::Init;
 use super::dense::Dense;
 use super::plan::Plan;
 use crate::stream::Stream;
+use crate::subspace::Coordinates;
 
 /// A member's position, weights and optimizer state.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +16,8 @@ pub(crate) struct State {
     pub(crate) layers: Vec<Dense>,
     /// Optimizer state in the same shapes: velocity, or Adam's two moments.
     pub(crate) moments: Vec<Vec<Dense>>,
+    /// Where a member in a subspace is; its layers follow from it.
+    pub(crate) coordinates: Option<Coordinates>,
 }
 
 impl State {
@@ -75,6 +78,9 @@ impl State {
             step: 0,
             layers,
             moments: vec![zeros; plan.moments()],
+            coordinates: plan.subspace.map(|subspace| {
+                Coordinates::origin(subspace.dim as usize, plan.numbers_per_moved())
+            }),
         }
     }
 }

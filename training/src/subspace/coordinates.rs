@@ -32,6 +32,8 @@ pub(crate) struct Subspace {
     projection: Arc<Projection>,
     coordinates: Coordinates,
     origin: Vec<f32>,
+    /// 1 for every parameter that is kept and 0 for the others; `None`: all.
+    kept: Option<Vec<f32>>,
     theta: Vec<f32>,
     gradient: Vec<f32>,
     pulled: Vec<f32>,
@@ -39,10 +41,12 @@ pub(crate) struct Subspace {
 }
 
 impl Subspace {
-    /// Around `origin`, θ₀ in PyTorch's order, at `coordinates`.
+    /// Around `origin`, θ₀ in PyTorch's order, at `coordinates`. Parameters that a mask does not keep are 0 wherever z is; their
+    /// gradients must be 0 as well.
     pub(crate) fn new(
         projection: Arc<Projection>,
         origin: Vec<f32>,
+        kept: Option<Vec<f32>>,
         coordinates: Coordinates,
         isa: Isa,
     ) -> Self {
@@ -55,6 +59,7 @@ impl Subspace {
             projection,
             coordinates,
             origin,
+            kept,
         };
         subspace.place(isa);
         subspace
@@ -65,9 +70,9 @@ impl Subspace {
         &self.theta
     }
 
-    /// Where [`step`](Self::step) finds the loss's gradient at θ, in PyTorch's order.
-    pub(crate) fn gradient_mut(&mut self) -> &mut [f32] {
-        &mut self.gradient
+    /// θ, and where [`step`](Self::step) finds the loss's gradient there, both in PyTorch's order.
+    pub(crate) fn sides(&mut self) -> (&[f32], &mut [f32]) {
+        (&self.theta, &mut self.gradient)
     }
 
     /// z and its optimizer's state.
@@ -88,6 +93,11 @@ impl Subspace {
         let z = &self.coordinates.z;
         self.projection
             .add(isa, z, &mut self.theta, &mut self.scratch);
+        for (theta, &kept) in self.theta.iter_mut().zip(self.kept.iter().flatten()) {
+            if kept == 0.0 {
+                *theta = 0.0;
+            }
+        }
     }
 }
 

@@ -259,11 +259,11 @@ fn a_step_moves_theta_along_the_columns() {
             momentum: 0.5,
         };
         let start = Coordinates::origin(10, 1);
-        let mut subspace = Subspace::new(p.clone(), origin.clone(), start, isa);
+        let mut subspace = Subspace::new(p.clone(), origin.clone(), None, start, isa);
         assert_eq!(bits(subspace.theta()), bits(&origin));
         let g = numbers("g", 400);
         for step in 0..2 {
-            subspace.gradient_mut().copy_from_slice(&g);
+            subspace.sides().1.copy_from_slice(&g);
             subspace.step(isa, optimizer, 1.0, step);
         }
         // v = g, then 1.5 g: z = −0.5·2.5·Pᵀg.
@@ -279,7 +279,7 @@ fn a_step_moves_theta_along_the_columns() {
         }
         // Going on from a copy gives the same bits.
         let copy = subspace.coordinates().clone();
-        let resumed = Subspace::new(p, origin, copy, isa);
+        let resumed = Subspace::new(p, origin, None, copy, isa);
         assert_eq!(bits(resumed.theta()), bits(subspace.theta()));
     }
 }

@@ -1,6 +1,9 @@
 //! A member's bits are those of the same trial alone: in any pack, in any company, interrupted anywhere.
 
-use descent_spec::trial::{Init, Loss, MaskSpec, ModelSpec, Optimizer, Schedule, Scope, TrialSpec};
+use descent_spec::trial::{
+    Init, Loss, MaskSpec, ModelSpec, Optimizer, ProjectionKind, Schedule, Scope, SubspaceSpec,
+    TrialSpec,
+};
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
 
 use descent_training::data::DataStore;
@@ -57,13 +60,27 @@ fn trial(shared: &Shared) -> impl Strategy<Value = TrialSpec> + use<> {
         (width.clone(), 1_usize..=3).prop_map(|(width, depth)| vec![width; depth]),
         prop::collection::vec(width, 1..=3)
     ];
+    let subspace = prop_oneof![
+        Just(None),
+        (1_u32..40, prop::sample::select(ProjectionKind::ALL))
+            .prop_map(|(dim, projection)| Some(SubspaceSpec { dim, projection }))
+    ];
+    let mask = (mask, subspace);
     let rest = (0_u64..4, 1_u32..4, any::<bool>(), noise, any::<bool>());
     (hidden, mask, optimizer, schedule, loss, rest).prop_map(
-        move |(hidden, mask, optimizer, schedule, loss, (seed, epochs, stops, noise, decays))| {
+        move |(
+            hidden,
+            (mask, subspace),
+            optimizer,
+            schedule,
+            loss,
+            (seed, epochs, stops, noise, decays),
+        )| {
             let mut spec = spec(1);
             let init = Init::HeNormal;
             spec.model = ModelSpec::Mlp { hidden, init };
             spec.mask = mask;
+            spec.subspace = subspace;
             spec.seed = seed;
             spec.data.samples = Some(shared.samples);
             spec.data.label_noise = noise;

@@ -15,4 +15,5 @@ mod mask;
 mod reference;
 mod rules;
 mod stream;
+mod subspace;
 mod trial;
