@@ -94,6 +94,10 @@ impl TrainError {
     }
 }
 
+/// Steps that packs of many networks take in one go: each network several in turn, while its weights are in the cache. Advancing
+/// by multiples wastes nothing.
+pub const ROUND_STEPS: u32 = 8;
+
 /// Trials in training.
 pub trait Pack: Send {
     /// Trains every member by up to `steps` steps (whole steps; fewer at the end) and says what happened, in order.

@@ -54,7 +54,7 @@ impl Config {
             slots: 1,
             pack_trials: 32,
             memory_bytes: 4 << 30,
-            slice: Duration::from_millis(75),
+            slice: Duration::from_millis(250),
             lease_wait: Duration::from_secs(20),
             metrics_interval: Duration::from_secs(1),
             pause: (FIRST_BACKOFF, LONGEST_BACKOFF),

@@ -3,12 +3,13 @@
 use super::bank::Bank;
 use super::plan::Plan;
 use crate::kernel::{Gather, Isa, Panels, TILE, tile_block, tile_index};
+use crate::pack::ROUND_STEPS;
 
 /// Samples that buffers hold at least, so that measuring goes through in good blocks whatever the batch is.
 const MIN_ROWS: usize = 104;
 
 /// Batches gathered ahead, at most so many and, but for one, of so many bytes.
-const MOST_BATCHES: usize = 8;
+const MOST_BATCHES: usize = ROUND_STEPS as usize;
 const BATCHES_BYTES: usize = 4 << 20;
 
 /// Samples that the buffers of a group with such members have room for: whole tiles.

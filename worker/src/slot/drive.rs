@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use descent_training::pack::{Event, Member, Pack, TrainError};
+use descent_training::pack::{Event, Member, Pack, ROUND_STEPS, TrainError};
 
 use super::entry::Entry;
 use super::prepare::Ready;
@@ -316,12 +316,18 @@ impl Driver<'_> {
     }
 }
 
-/// Steps for the next slice, so that it takes about `slice`: at most doubled, because the first steps are the slowest.
+/// Steps for the next slice, so that it takes about `slice`: at most doubled, because the first steps are the slowest. Whole
+/// rounds where there are any.
 fn adapt(steps: u32, took: Duration, slice: Duration) -> u32 {
     let factor = slice.as_secs_f64() / took.as_secs_f64().max(1e-9);
     let wanted = f64::from(steps) * factor.clamp(0.1, 2.0);
     // In range by the clamp, and never 0.
-    (wanted as u32).clamp(1, SLICE_STEPS_MAX)
+    let wanted = (wanted as u32).clamp(1, SLICE_STEPS_MAX);
+    if wanted < ROUND_STEPS {
+        wanted
+    } else {
+        wanted - wanted % ROUND_STEPS
+    }
 }
 
 #[cfg(test)]

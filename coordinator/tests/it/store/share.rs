@@ -1,11 +1,9 @@
 //! What one claim takes: a share near the end, the wide ones first, no more than there is memory for, at any size of the queue.
 
-use std::time::{Duration, Instant};
-
-use descent_coordinator::store::{Ask, IfExists, NewTrial, Slice, TrialColumns};
+use descent_coordinator::store::{Ask, NewTrial, TrialColumns};
 use descent_spec::id::{PackKey, SessionId};
 
-use super::fixture::{self, Fixture, T0, data, new_sweep, new_trial};
+use super::fixture::{Fixture, T0, data, new_trial};
 use super::on_every_engine;
 
 on_every_engine!(
@@ -102,98 +100,4 @@ async fn trials_that_do_not_fit_do_not_hide_those_that_do(f: &Fixture) {
     assert_eq!(f.claim(session, 32).await.len(), 1);
     let ask = f.ask(session, 32, T0).await;
     assert!(ask.claimed.is_empty() && ask.missing_data.is_empty());
-}
-
-/// How long claims take, by the number of classes that have a ready trial. Run by hand:
-/// `DESCENT_TEST_TRIALS=1000000 cargo test -p descent-coordinator --test it claim_times -- --ignored --nocapture`.
-#[tokio::test]
-#[ignore = "takes minutes"]
-#[allow(clippy::print_stderr, reason = "a measurement")]
-async fn claim_times() {
-    let trials: u64 =
-        std::env::var("DESCENT_TEST_TRIALS").map_or(100_000, |text| text.parse().unwrap());
-    for classes in [1, 1_000, 10_000] {
-        let mut fixtures = vec![("sqlite", fixture::sqlite().await)];
-        fixtures.extend(fixture::postgres().await.map(|f| ("postgresql", f)));
-        for (engine, f) in fixtures {
-            fill(&f, trials, classes).await;
-            for (who, slots) in [("plenty", 2), ("near the end", 10_000_000)] {
-                let session = f.open_sharing(1, slots, u64::MAX >> 1).await;
-                let mut times = Vec::new();
-                for _ in 0..100 {
-                    let begun = Instant::now();
-                    assert!(!take(&f, session, 32, u64::MAX >> 1).await.is_empty());
-                    times.push(begun.elapsed());
-                }
-                eprintln!(
-                    "{engine}, {classes} classes, {who}: {}",
-                    summary(&mut times)
-                );
-            }
-            let other = open_elsewhere(&f).await;
-            let mut times = Vec::new();
-            for _ in 0..20 {
-                let begun = Instant::now();
-                assert!(take(&f, other, 32, 1).await.is_empty());
-                times.push(begun.elapsed());
-            }
-            eprintln!(
-                "{engine}, {classes} classes, nothing fits: {}",
-                summary(&mut times)
-            );
-        }
-    }
-}
-
-fn summary(times: &mut [Duration]) -> String {
-    times.sort_unstable();
-    let (median, last) = (times[times.len() / 2], times[times.len() - 1]);
-    format!("median {median:?}, longest {last:?}")
-}
-
-/// Makes `trials` trials of `classes` classes, in turn, all for processors.
-async fn fill(f: &Fixture, trials: u64, classes: u64) {
-    let sweep = f
-        .store
-        .submit(f.request(), &new_sweep("s", trials), IfExists::Refuse, T0)
-        .await
-        .unwrap();
-    let slice = 10_000;
-    for from in (0..trials).step_by(slice) {
-        let to = (from + slice as u64).min(trials);
-        let trial = |n: u64| {
-            let class = (n % classes).to_le_bytes();
-            let mut key = [0; 16];
-            key[..8].copy_from_slice(&class);
-            NewTrial {
-                pack_key: PackKey(key),
-                device: "cpu".to_owned(),
-                ..trial(n, 1.0, 1)
-            }
-        };
-        let slice = Slice {
-            sweep,
-            from,
-            to,
-            trials: (from..to).map(trial).collect(),
-            last: to == trials,
-        };
-        f.store.expand(&slice, T0).await.unwrap();
-    }
-    f.store.maintain(T0).await.unwrap();
-}
-
-async fn open_elsewhere(f: &Fixture) -> SessionId {
-    let new = descent_coordinator::store::NewSession {
-        id: fixture::session(9),
-        worker: "elsewhere".to_owned(),
-        version: "1".to_owned(),
-        device: "cuda:0".to_owned(),
-        instruction_set: "cuda".to_owned(),
-        slots: 1,
-        memory: 1,
-        lease_until: T0.plus_ms(1_000_000),
-    };
-    f.store.open_session(&new, T0).await.unwrap();
-    new.id
 }
