@@ -24,27 +24,32 @@ const KIND: &str = "checkpoint";
 const VERSION: u32 = 1;
 
 /// The optimizer's name and its moments' name prefixes.
-const fn optimizer(plan: &Plan) -> (&'static str, &'static [&'static str]) {
+pub(crate) const fn optimizer(plan: &Plan) -> (&'static str, &'static [&'static str]) {
     match plan.optimizer {
         Optimizer::Sgd { .. } => ("sgd", &["velocity."]),
         Optimizer::Adam { .. } => ("adam", &["first_moment.", "second_moment."]),
     }
 }
 
-pub(crate) fn to_bytes(plan: &Plan, state: &State, instruction_set: &str) -> Vec<u8> {
-    let (name, prefixes) = optimizer(plan);
+/// What a checkpoint after so many steps says of itself.
+pub(crate) fn header(plan: &Plan, step: u64, instruction_set: &str) -> String {
     let header = Header {
         instruction_set: instruction_set.to_owned(),
         kind: KIND.to_owned(),
-        optimizer: name.to_owned(),
-        step: state.step,
+        optimizer: optimizer(plan).0.to_owned(),
+        step,
         version: VERSION,
     };
+    serde_json::to_string(&header).expect("strings and numbers can be written")
+}
+
+pub(crate) fn to_bytes(plan: &Plan, state: &State, instruction_set: &str) -> Vec<u8> {
+    let (_, prefixes) = optimizer(plan);
     let mut parts = vec![(String::new(), state.layers.as_slice())];
     for (prefix, layers) in prefixes.iter().zip(&state.moments) {
         parts.push(((*prefix).to_owned(), layers));
     }
-    let header = serde_json::to_string(&header).expect("strings and numbers can be written");
+    let header = header(plan, state.step, instruction_set);
     let Some(at) = &state.coordinates else {
         return pack(&parts, &[], &header);
     };
@@ -77,13 +82,13 @@ pub fn instruction_set(bytes: &[u8]) -> Result<String, TrainError> {
     open(bytes).map(|(header, _)| header.instruction_set)
 }
 
-/// Reads a checkpoint of a member with this plan.
+/// Opens a checkpoint of a member with this plan: steps, and tensors not yet looked at.
 ///
 /// # Errors
-/// When the bytes are not a checkpoint, or one of another network.
-pub(crate) fn from_bytes(bytes: &[u8], plan: &Plan) -> Result<State, TrainError> {
-    let (header, mut file) = open(bytes)?;
-    let (name, prefixes) = optimizer(plan);
+/// When the bytes are not a checkpoint, or one of another training.
+pub(crate) fn read(bytes: &[u8], plan: &Plan) -> Result<(u64, Unpacked), TrainError> {
+    let (header, file) = open(bytes)?;
+    let name = optimizer(plan).0;
     if header.optimizer != name || header.step > plan.steps() {
         let found = format!("step {} of {}", header.step, header.optimizer);
         let message = format!(
@@ -92,18 +97,40 @@ pub(crate) fn from_bytes(bytes: &[u8], plan: &Plan) -> Result<State, TrainError>
         );
         return Err(TrainError::Artifact(message));
     }
-    if let Some(subspace) = plan.subspace {
-        let dim = subspace.dim as usize;
-        let coordinates = Coordinates {
-            z: file.vector("z", dim)?,
-            moments: prefixes
-                .iter()
-                .map(|prefix| file.vector(&format!("{prefix}z"), dim))
-                .collect::<Result<_, _>>()?,
-        };
+    Ok((header.step, file))
+}
+
+/// Reads z and its optimizer's state from a checkpoint of a member with this plan; `None` where it trains outside of a subspace.
+///
+/// # Errors
+/// When they are missing or of another subspace.
+pub(crate) fn coordinates(
+    file: &mut Unpacked,
+    plan: &Plan,
+) -> Result<Option<Coordinates>, TrainError> {
+    let Some(subspace) = plan.subspace else {
+        return Ok(None);
+    };
+    let dim = subspace.dim as usize;
+    let prefixes = optimizer(plan).1.iter();
+    let moments = prefixes.map(|prefix| file.tensor(&format!("{prefix}z"), &[dim]));
+    Ok(Some(Coordinates {
+        moments: moments.collect::<Result<_, _>>()?,
+        z: file.tensor("z", &[dim])?,
+    }))
+}
+
+/// Reads a checkpoint of a member with this plan.
+///
+/// # Errors
+/// When the bytes are not a checkpoint, or one of another network.
+pub(crate) fn from_bytes(bytes: &[u8], plan: &Plan) -> Result<State, TrainError> {
+    let (step, mut file) = read(bytes, plan)?;
+    let (_, prefixes) = optimizer(plan);
+    if let Some(coordinates) = coordinates(&mut file, plan)? {
         file.finish()?;
         return Ok(State {
-            step: header.step,
+            step,
             coordinates: Some(coordinates),
             ..State::fresh(plan)
         });
@@ -118,7 +145,7 @@ pub(crate) fn from_bytes(bytes: &[u8], plan: &Plan) -> Result<State, TrainError>
         .collect::<Result<_, _>>()?;
     file.finish()?;
     Ok(State {
-        step: header.step,
+        step,
         layers,
         moments,
         coordinates: None,

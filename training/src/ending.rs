@@ -116,7 +116,17 @@ impl Ending {
         on: &Place,
         layers: Option<&[Dense]>,
     ) -> Event {
-        let weights = layers.map(weights::to_bytes);
+        self.with_weights(key, plan, on, layers.map(weights::to_bytes))
+    }
+
+    /// The same with final weights as a file.
+    pub(crate) fn with_weights(
+        self,
+        key: u64,
+        plan: &Plan,
+        on: &Place,
+        weights: Option<Vec<u8>>,
+    ) -> Event {
         let result = TrialResult {
             stop: self.stop,
             diverged: self.is_diverged(),

@@ -2,6 +2,7 @@
 
 mod autograd;
 pub mod checkpoint;
+mod conv;
 #[cfg(any(test, feature = "cuda"))]
 mod cuda;
 pub mod data;

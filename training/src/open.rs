@@ -1,14 +1,15 @@
 //! Starts packs: finds the samples, reads checkpoints and parents' weights, and puts each member on its path.
 //!
-//! Networks of dense layers take the fast path, on the processor or on a CUDA device; random features are solved in closed form on the processor,
-//! whatever the device.
+//! Networks of dense layers take the fast path, on the processor or on a CUDA device; convolution networks are trained,
+//! and random features solved in closed form, on the processor, whatever the device.
 
 use std::sync::Arc;
 
-use descent_spec::trial::Experiment;
+use descent_spec::trial::{Experiment, ModelSpec};
 
 use crate::autograd::Autograd;
 use crate::checkpoint;
+use crate::conv;
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::data::{DataStore, Prepared};
@@ -30,7 +31,14 @@ pub fn open(
 ) -> (Box<dyn Pack>, Vec<Event>) {
     let closed_form = |member: &Member| member.spec.experiment == Experiment::RandomFeatures;
     let (closed, stepped): (Vec<_>, Vec<_>) = members.into_iter().partition(closed_form);
+    let convolves = |member: &Member| matches!(member.spec.model, ModelSpec::Conv { .. });
+    let (convolving, stepped): (Vec<_>, Vec<_>) = stepped.into_iter().partition(convolves);
     let (mut packs, mut failed) = (Vec::new(), Vec::new());
+    if !convolving.is_empty() {
+        let (pack, events) = conv::open(convolving, data);
+        packs.push(pack);
+        failed.extend(events);
+    }
     if !closed.is_empty() {
         let (pack, events) = features::open(closed, data);
         packs.push(pack);

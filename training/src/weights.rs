@@ -11,7 +11,7 @@ use crate::pack::TrainError;
 const METADATA_KEY: &str = "descent";
 
 /// What a file of weights says of itself.
-const WEIGHTS: &str = r#"{"kind":"weights","version":1}"#;
+pub(crate) const WEIGHTS: &str = r#"{"kind":"weights","version":1}"#;
 
 /// Layers (name prefix and numbers), vectors (name and numbers) and a line of metadata as one file.
 pub(crate) fn pack(
@@ -19,31 +19,38 @@ pub(crate) fn pack(
     vectors: &[(String, &[f32])],
     metadata: &str,
 ) -> Vec<u8> {
-    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    let mut tensors: Vec<Named> = Vec::new();
     for (name, values) in vectors {
-        let bytes = values.iter().flat_map(|value| value.to_le_bytes());
-        tensors.push((name.clone(), vec![values.len()], bytes.collect()));
+        tensors.push(named(name.clone(), &[values.len()], values));
     }
     for (prefix, layers) in parts {
         for (index, layer) in layers.iter().enumerate() {
-            let bytes = |values: &[f32]| {
-                values
-                    .iter()
-                    .flat_map(|value| value.to_le_bytes())
-                    .collect()
-            };
-            tensors.push((
+            tensors.push(named(
                 format!("{prefix}layers.{index}.weight"),
-                vec![layer.columns, layer.rows - 1],
-                bytes(&layer.torch_weight()),
+                &[layer.columns, layer.rows - 1],
+                &layer.torch_weight(),
             ));
-            tensors.push((
+            tensors.push(named(
                 format!("{prefix}layers.{index}.bias"),
-                vec![layer.columns],
-                bytes(layer.bias()),
+                &[layer.columns],
+                layer.bias(),
             ));
         }
     }
+    write(&tensors, metadata)
+}
+
+/// A tensor's name, shape and bytes.
+pub(crate) type Named = (String, Vec<usize>, Vec<u8>);
+
+/// Numbers in row-major order as a named tensor.
+pub(crate) fn named(name: String, shape: &[usize], values: &[f32]) -> Named {
+    let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+    (name, shape.to_vec(), bytes.collect())
+}
+
+/// Tensors and a line of metadata as one file.
+pub(crate) fn write(tensors: &[Named], metadata: &str) -> Vec<u8> {
     let views = tensors.iter().map(|(name, shape, bytes)| {
         let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("4 bytes per number");
         (name, view)
@@ -129,15 +136,15 @@ impl Unpacked {
         Ok(taken)
     }
 
-    /// Takes out a vector of so many numbers.
+    /// Takes out one tensor of a known shape.
     ///
     /// # Errors
-    /// When it is missing or has another length.
-    pub(crate) fn vector(&mut self, name: &str, length: usize) -> Result<Vec<f32>, TrainError> {
+    /// When it is missing or has another shape.
+    pub(crate) fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, TrainError> {
         match self.tensors.remove(name) {
-            Some((shape, values)) if shape == [length] => Ok(values),
-            Some((shape, _)) => Err(TrainError::Artifact(format!(
-                "`{name}` has the shape {shape:?} of another subspace"
+            Some((found, numbers)) if found == shape => Ok(numbers),
+            Some((found, _)) => Err(TrainError::Artifact(format!(
+                "`{name}` has the shape {found:?} of another network"
             ))),
             None => Err(TrainError::Artifact(format!("`{name}` is missing"))),
         }

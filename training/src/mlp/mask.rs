@@ -20,10 +20,7 @@ impl Mask {
             return None;
         };
         let draw = |(layer, (rows, columns)): (usize, (usize, usize))| {
-            let weights = (rows - 1) * columns;
-            let kept = libm::round(density * weights as f64) as usize;
-            let mut stream = Stream::new(&format!("mask/{layer}"), plan.seed, 0);
-            let chosen = choose(&mut stream, weights, kept.min(weights));
+            let chosen = chosen(plan.seed, layer, (rows - 1) * columns, density);
             Dense::from_torch(&chosen, &vec![1.0; columns])
         };
         Some(Self {
@@ -46,6 +43,13 @@ impl Mask {
             }
         }
     }
+}
+
+/// 1 for every weight of a layer that is kept, in PyTorch's order.
+pub(crate) fn chosen(seed: u64, layer: usize, weights: usize, density: f64) -> Vec<f32> {
+    let kept = libm::round(density * weights as f64) as usize;
+    let mut stream = Stream::new(&format!("mask/{layer}"), seed, 0);
+    choose(&mut stream, weights, kept.min(weights))
 }
 
 /// 1 at `kept` of `places`, 0 elsewhere; every choice is equally likely.

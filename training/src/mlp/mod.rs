@@ -10,11 +10,11 @@ pub(crate) mod flat;
 mod group;
 mod layer;
 pub(crate) mod loss;
-mod mask;
+pub(crate) mod mask;
 mod plan;
 mod seat;
 mod stack;
-mod state;
+pub(crate) mod state;
 mod workspace;
 
 pub(crate) use dense::Dense;

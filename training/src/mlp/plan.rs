@@ -13,7 +13,7 @@ use crate::stream::Stream;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Plan {
     pub(crate) inputs: usize,
-    /// Units of each hidden layer; at least one layer.
+    /// Units of each hidden layer, at least one layer; none for convolution networks.
     pub(crate) hidden: Vec<usize>,
     pub(crate) outputs: usize,
     pub(crate) parameters: u64,
@@ -49,14 +49,24 @@ impl Plan {
     /// When the description asks for a network that cannot be.
     pub(crate) fn new(spec: &TrialSpec, data: &Prepared) -> Result<Self, TrainError> {
         let bad = |what: &str| Err(TrainError::BadSpec(what.to_owned()));
-        let ModelSpec::Mlp { ref hidden, init } = spec.model else {
-            return bad("only networks are trained by gradient descent");
+        let (hidden, init) = match &spec.model {
+            ModelSpec::Mlp { hidden, init } => (hidden.as_slice(), *init),
+            // Its layers are its own affair; all else is shared.
+            ModelSpec::Conv { init, .. } => (&[][..], *init),
+            ModelSpec::Features { .. } => {
+                return bad("only networks are trained by gradient descent");
+            }
         };
+        let is_dense = matches!(spec.model, ModelSpec::Mlp { .. });
         if spec.experiment != Experiment::RiskCurve {
             return bad("only risk curves are trained by gradient descent");
         }
         let train = &spec.train;
-        if hidden.is_empty() || hidden.contains(&0) || train.batch == 0 || data.train_y.is_empty() {
+        if (is_dense && hidden.is_empty())
+            || hidden.contains(&0)
+            || train.batch == 0
+            || data.train_y.is_empty()
+        {
             return bad("hidden layers, their units, batch and samples must be at least 1");
         }
         let count = |n: usize| {

@@ -20,21 +20,31 @@ pub(crate) struct State {
     pub(crate) coordinates: Option<Coordinates>,
 }
 
+/// Initial weights of a layer with so many inputs and outputs to a weight.
+pub(crate) fn drawn(
+    init: Init,
+    (fan_in, fan_out): (f64, f64),
+    weights: usize,
+    stream: &mut Stream,
+) -> Vec<f32> {
+    let mut number = || match init {
+        Init::GlorotUniform => {
+            (2.0 * stream.uniform() - 1.0) * libm::sqrt(6.0 / (fan_in + fan_out))
+        }
+        Init::GlorotNormal => stream.normal() * libm::sqrt(2.0 / (fan_in + fan_out)),
+        Init::HeNormal => stream.normal() * libm::sqrt(2.0 / fan_in),
+        Init::Normal { sd } => stream.normal() * sd,
+    };
+    (0..weights).map(|_| number() as f32).collect()
+}
+
 impl State {
     /// Untrained: weights drawn as the plan says, from one stream per layer and in PyTorch's order; biases 0.
     pub(crate) fn fresh(plan: &Plan) -> Self {
         let draw = |(layer, (rows, columns)): (usize, (usize, usize))| {
             let mut stream = Stream::new(&format!("init/{layer}"), plan.seed, 0);
-            let (fan_in, fan_out) = ((rows - 1) as f64, columns as f64);
-            let mut number = || match plan.init {
-                Init::GlorotUniform => {
-                    (2.0 * stream.uniform() - 1.0) * libm::sqrt(6.0 / (fan_in + fan_out))
-                }
-                Init::GlorotNormal => stream.normal() * libm::sqrt(2.0 / (fan_in + fan_out)),
-                Init::HeNormal => stream.normal() * libm::sqrt(2.0 / fan_in),
-                Init::Normal { sd } => stream.normal() * sd,
-            };
-            let weight: Vec<f32> = (0..(rows - 1) * columns).map(|_| number() as f32).collect();
+            let fans = ((rows - 1) as f64, columns as f64);
+            let weight = drawn(plan.init, fans, (rows - 1) * columns, &mut stream);
             Dense::from_torch(&weight, &vec![0.0; columns])
         };
         Self::untrained(

@@ -1,0 +1,221 @@
+//! One network in training.
+
+use std::sync::Arc;
+
+use descent_spec::outcome::Measurement;
+
+use super::descend::{Descend, Moments};
+use super::network::{Network, Role};
+use super::pass::Pass;
+use super::state::State;
+use crate::data::Prepared;
+use crate::ending::{Ending, Place, Standing, Tally};
+use crate::kernel::Isa;
+use crate::mlp::{Plan, loss};
+use crate::pack::Event;
+
+/// Samples measured at a time.
+const BLOCK: usize = 64;
+
+/// A network before its buffers are made.
+pub(crate) struct Start {
+    pub(crate) key: u64,
+    pub(crate) plan: Plan,
+    pub(crate) network: Network,
+    pub(crate) data: Arc<Prepared>,
+    pub(crate) labels: Arc<[u8]>,
+    /// Which numbers are trained; `None`: all.
+    pub(crate) mask: Option<Vec<f32>>,
+    pub(crate) state: State,
+}
+
+/// One network, its state and its buffers.
+pub(crate) struct Trained {
+    pub(crate) start: Start,
+    isa: Isa,
+    pass: Pass,
+    gradient: Vec<f32>,
+    order: Vec<u32>,
+    outputs: Vec<f32>,
+}
+
+impl Trained {
+    pub(crate) fn new(isa: Isa, mut start: Start) -> Self {
+        let plan = &start.plan;
+        let mut order = Vec::new();
+        plan.order(plan.epoch(start.state.step), &mut order);
+        if let Some(mask) = &start.mask {
+            keep(mask, &mut start.state.theta);
+        }
+        Self {
+            isa,
+            pass: Pass::new(isa, &start.network, plan.batch.max(BLOCK)),
+            gradient: vec![0.0; start.network.parameters()],
+            outputs: vec![0.0; plan.outputs],
+            order,
+            start,
+        }
+    }
+
+    /// Epochs completed.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.start.plan.epoch(self.start.state.step)
+    }
+
+    /// Trains by up to `steps` steps; whether the member stays.
+    pub(crate) fn advance(&mut self, steps: u32, place: &Place, events: &mut Vec<Event>) -> bool {
+        if self.start.state.step >= self.start.plan.steps() {
+            return self.measure(place, events);
+        }
+        for _ in 0..steps {
+            let finite = self.train_batch();
+            self.start.state.step += 1;
+            let plan = &self.start.plan;
+            let epoch = self.epoch();
+            let at_end = self.start.state.step.is_multiple_of(plan.steps_per_epoch());
+            if !finite || (at_end && !self.is_finite()) {
+                let ending = Ending::diverged(epoch);
+                events.push(ending.with_weights(self.start.key, plan, place, None));
+                return false;
+            }
+            if at_end {
+                plan.order(epoch, &mut self.order);
+                if plan.measured.binary_search(&epoch).is_ok() && !self.measure(place, events) {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn is_finite(&self) -> bool {
+        self.start.state.theta.iter().all(|value| value.is_finite())
+    }
+
+    /// One step; whether the loss is finite.
+    fn train_batch(&mut self) -> bool {
+        let Start {
+            plan,
+            network,
+            data,
+            labels,
+            mask,
+            state,
+            ..
+        } = &mut self.start;
+        let place =
+            usize::try_from(state.step % plan.steps_per_epoch()).expect("fewer steps than samples");
+        let batch = &self.order[place * plan.batch..];
+        let batch = &batch[..plan.batch.min(batch.len())];
+        let images = batch
+            .iter()
+            .map(|&sample| &data.train_x[sample as usize * data.inputs..][..data.inputs]);
+        let extent = self.pass.gather(images);
+        self.pass
+            .forward(&state.theta, &mut state.running, extent, true);
+        let scale = 1.0 / batch.len() as f32;
+        let mut finite = true;
+        for (row, &sample) in batch.iter().enumerate() {
+            self.pass.outputs(row, &mut self.outputs);
+            let label = labels[sample as usize];
+            finite &= loss::gradient(plan.loss, &mut self.outputs, label, scale);
+            self.pass.set_deltas(row, Some(&self.outputs));
+        }
+        for row in batch.len()..extent.room() {
+            self.pass.set_deltas(row, None);
+        }
+        self.pass.backward(&state.theta, &mut self.gradient, extent);
+        if let Some(mask) = mask {
+            keep(mask, &mut self.gradient);
+        }
+        let factor = plan.factor(state.step);
+        for parameter in &network.parameters {
+            let range = parameter.range.clone();
+            let moments = match state.moments.as_mut_slice() {
+                [velocity] => Moments::Velocity(&mut velocity[range.clone()]),
+                [first, second] => {
+                    Moments::Both(&mut first[range.clone()], &mut second[range.clone()])
+                }
+                _ => unreachable!("optimizers have one moment or two"),
+            };
+            self.isa.run(Descend {
+                optimizer: plan.optimizer,
+                factor,
+                step: state.step,
+                decay: match parameter.role {
+                    Role::Weight { .. } => plan.decay as f32,
+                    Role::Bias | Role::Scale => 0.0,
+                },
+                weights: &mut state.theta[range.clone()],
+                gradient: &self.gradient[range],
+                moments,
+            });
+        }
+        finite
+    }
+
+    /// Measures, and says whether the member stays.
+    fn measure(&mut self, place: &Place, events: &mut Vec<Event>) -> bool {
+        let data = Arc::clone(&self.start.data);
+        let labels = Arc::clone(&self.start.labels);
+        let train = self.tally(&data.train_x, &labels);
+        let validation = self.tally(&data.validation_x, &data.validation_y);
+        let test = self.tally(&data.test_x, &data.test_y);
+        let Start {
+            key,
+            plan,
+            network,
+            state,
+            ..
+        } = &self.start;
+        let measurement = Measurement {
+            epoch: self.epoch(),
+            train_loss: train.mean_loss(plan),
+            train_error: train.error(),
+            validation_loss: validation.mean_loss(plan),
+            validation_error: validation.error(),
+            test_loss: test.mean_loss(plan),
+            test_error: test.error(),
+            // A filter's many places make no unit.
+            dead_units: None,
+        };
+        let standing = Standing::of(plan, measurement);
+        events.push(standing.event(*key));
+        let Some(ending) = standing.ending() else {
+            return true;
+        };
+        let weights = (!ending.is_diverged()).then(|| state.weights(network));
+        events.push(ending.with_weights(*key, plan, place, weights));
+        false
+    }
+
+    /// Sums over the samples of a split, in their order.
+    fn tally(&mut self, x: &[f32], labels: &[u8]) -> Tally {
+        let Start {
+            plan, data, state, ..
+        } = &mut self.start;
+        let mut tally = Tally::default();
+        let images = x.chunks(BLOCK * data.inputs);
+        for (images, labels) in images.zip(labels.chunks(BLOCK)) {
+            let extent = self.pass.gather(images.chunks_exact(data.inputs));
+            self.pass
+                .forward(&state.theta, &mut state.running, extent, false);
+            for (row, &label) in labels.iter().enumerate() {
+                self.pass.outputs(row, &mut self.outputs);
+                tally.loss += loss::value(plan.loss, &self.outputs, label);
+                tally.wrong += u64::from(loss::is_wrong(&self.outputs, label));
+                tally.samples += 1;
+            }
+        }
+        tally
+    }
+}
+
+/// Sets to 0 what a mask drops.
+fn keep(mask: &[f32], values: &mut [f32]) {
+    for (value, &kept) in values.iter_mut().zip(mask) {
+        if kept == 0.0 {
+            *value = 0.0;
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Convolution networks on the processor: each member trains by itself, on one thread, in buffers allocated once.
+//!
+//! Forward and backward passes are explicit, like those of dense networks, and no gradient with respect to the images is
+//! taken. 16 samples lie side by side in every register (see [`tile`]), so a convolution is a sum of weighted neighbours over
+//! images as they lie: nothing is copied into columns, and a filter of 6 channels is as fast as one of 64.
+//! Every sum is one chain in a fixed order, so bits depend neither on the pack, nor on threads, nor on the width of registers.
+
+mod after;
+mod correlate;
+mod descend;
+mod gradient;
+mod member;
+mod network;
+mod norm;
+mod pass;
+mod state;
+mod tile;
+mod unit;
+
+use std::sync::Arc;
+
+use descent_spec::trial::ModelSpec;
+
+use self::member::{Start, Trained};
+use self::network::Network;
+use self::state::State;
+use crate::checkpoint;
+use crate::data::{DataStore, Prepared};
+use crate::ending::Place;
+use crate::kernel::Isa;
+use crate::mlp::Plan;
+use crate::pack::{Event, Member, Pack, Progress, TrainError};
+use crate::samples::samples;
+
+/// Networks trained one after the other.
+struct Networks {
+    place: Place,
+    members: Vec<Trained>,
+}
+
+/// Makes a pack. Members that cannot start come back as failed, the others train.
+pub(crate) fn open(members: Vec<Member>, data: &DataStore) -> (Box<dyn Pack>, Vec<Event>) {
+    let isa = Isa::detect();
+    let mut failed = Vec::new();
+    let mut pack = Networks {
+        place: Place {
+            device: "cpu".to_owned(),
+            instruction_set: isa.name().to_owned(),
+        },
+        members: Vec::with_capacity(members.len()),
+    };
+    for member in members {
+        let started = samples(data, member.data, &member.spec.data)
+            .and_then(|(images, labels)| start(&member, images, labels, isa));
+        match started {
+            Ok(start) => pack.members.push(Trained::new(isa, start)),
+            Err(error) => failed.push(Event::Failed {
+                key: member.key,
+                error,
+            }),
+        }
+    }
+    (Box::new(pack), failed)
+}
+
+/// A member at its first step, or where its checkpoint left it.
+fn start(
+    member: &Member,
+    data: Arc<Prepared>,
+    labels: Arc<[u8]>,
+    isa: Isa,
+) -> Result<Start, TrainError> {
+    let plan = Plan::new(&member.spec, &data)?;
+    let ModelSpec::Conv {
+        architecture,
+        width,
+        ..
+    } = member.spec.model
+    else {
+        return Err(TrainError::BadSpec(
+            "this is no convolution network".to_owned(),
+        ));
+    };
+    let outputs = u32::try_from(data.outputs)
+        .map_err(|_| TrainError::BadSpec("too many classes for a network".to_owned()))?;
+    let network = Network::new(architecture, width, data.image, outputs)?;
+    let state = match &member.checkpoint {
+        // What other instructions began is begun again: half of each would be neither's result.
+        Some(bytes) if checkpoint::instruction_set(bytes)? == isa.name() => {
+            State::resume(bytes, &plan, &network)?
+        }
+        _ => State::fresh(&plan, &network),
+    };
+    Ok(Start {
+        key: member.key,
+        mask: state::mask(&plan, &network),
+        plan,
+        network,
+        data,
+        labels,
+        state,
+    })
+}
+
+impl Pack for Networks {
+    fn advance(&mut self, steps: u32) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.members
+            .retain_mut(|member| member.advance(steps, &self.place, &mut events));
+        events
+    }
+
+    fn progress(&self) -> Vec<Progress> {
+        let progress = self.members.iter().map(|member| Progress {
+            key: member.start.key,
+            epoch: member.epoch(),
+            step: member.start.state.step,
+        });
+        progress.collect()
+    }
+
+    fn checkpoint(&self, key: u64) -> Option<Vec<u8>> {
+        let member = self.members.iter().find(|member| member.start.key == key)?;
+        let start = &member.start;
+        let place = &self.place.instruction_set;
+        Some(start.state.checkpoint(&start.plan, &start.network, place))
+    }
+
+    fn remove(&mut self, key: u64) {
+        self.members.retain(|member| member.start.key != key);
+    }
+}

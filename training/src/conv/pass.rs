@@ -1,0 +1,455 @@
+//! A network's way forward and back over one batch, in buffers allocated once.
+
+use descent_spec::architecture::After;
+
+use super::after::{Rectify, Unrectify, groups, groups_mut};
+use super::correlate::Correlate;
+use super::gradient::{CHANNELS, Gradient, sum};
+use super::network::Network;
+use super::norm::{Extent, Measure, Normalise, Shortcut, Unnormalise, running};
+use super::tile::{Frame, GROUP, Steps, Tap, Walk};
+use super::unit::Unit;
+use crate::kernel::{Isa, Lanes, Op};
+
+/// Buffers of one network for batches of so many samples.
+pub(crate) struct Pass {
+    isa: Isa,
+    units: Vec<Unit>,
+    /// Activations whose means go into the dense layer; empty where a network takes none.
+    top: Vec<f32>,
+    /// Gradients behind the layer at hand, without borders, and those kept for a shortcut.
+    behind: Vec<f32>,
+    kept: Vec<f32>,
+    /// Sums of weights' gradients, lane by lane.
+    lanes: Vec<f32>,
+    /// A dense layer's inputs, sample by sample, and its gradient in rows of whole groups.
+    turned: Vec<f32>,
+    rows: Vec<f32>,
+    /// Every sample's place in a dense layer's gradients.
+    samples: Vec<Tap>,
+}
+
+impl Pass {
+    pub(crate) fn new(isa: Isa, network: &Network, samples: usize) -> Self {
+        let tiles = samples.div_ceil(GROUP);
+        let image = network.image;
+        let mut extent = (
+            image.channels as usize,
+            image.height as usize,
+            image.width as usize,
+        );
+        let mut units: Vec<Unit> = Vec::with_capacity(network.places.len());
+        let mut top = 0;
+        for place in &network.places {
+            if !place.layer.is_convolution {
+                let inputs = place.weight.len() / place.outputs().max(1);
+                if extent.0 * extent.1 * extent.2 != inputs {
+                    top = extent.0 * extent.1 * extent.2;
+                }
+                extent = (inputs, 1, 1);
+            }
+            let unit = Unit::new(place.clone(), extent, tiles);
+            extent = unit.gives();
+            units.push(unit);
+        }
+        let most = |size: &dyn Fn(&Unit) -> usize| units.iter().map(size).max().unwrap_or(0);
+        let behind = most(&|unit| unit.inputs_frame().tile().max(unit.sums_frame().tile()));
+        let has_shortcuts = units
+            .iter()
+            .any(|unit| unit.layer().after == After::NormAddRelu);
+        let dense = |unit: &Unit| !unit.layer().is_convolution;
+        let wide = |unit: &Unit| unit.frame.channels.next_multiple_of(GROUP);
+        let turned = most(&|unit| usize::from(dense(unit)) * wide(unit) * samples);
+        let rows = most(&|unit| {
+            let whole = unit.frame.channels.is_multiple_of(GROUP);
+            usize::from(dense(unit) && !whole) * wide(unit) * unit.place.outputs()
+        });
+        let lanes = most(&|unit| usize::from(!dense(unit)) * unit.forward.len());
+        Self {
+            isa,
+            top: vec![0.0; top * tiles * GROUP],
+            behind: vec![0.0; behind * tiles * GROUP],
+            kept: vec![0.0; usize::from(has_shortcuts) * behind * tiles * GROUP],
+            lanes: vec![0.0; CHANNELS * lanes * GROUP],
+            turned: vec![0.0; turned],
+            rows: vec![0.0; rows],
+            samples: Vec::new(),
+            units,
+        }
+    }
+
+    /// Takes images in, row-major.
+    pub(crate) fn gather<'x>(
+        &mut self,
+        images: impl ExactSizeIterator<Item = &'x [f32]>,
+    ) -> Extent {
+        let batch = Extent::of(images.len());
+        let unit = &mut self.units[0];
+        let (frame, inputs) = (unit.frame, unit.inputs_frame());
+        let to = groups_mut(&mut unit.input);
+        let mut put = |sample: usize, image: Option<&[f32]>| {
+            let (tile, lane) = (sample / GROUP, sample % GROUP);
+            for channel in 0..inputs.channels {
+                for row in 0..inputs.height {
+                    let to = &mut to[frame.row(tile, channel, row)..][..inputs.width];
+                    let line = (channel * inputs.height + row) * inputs.width;
+                    let from = image.map(|image| &image[line..][..inputs.width]);
+                    for (column, to) in to.iter_mut().enumerate() {
+                        to[lane] = from.map_or(0.0, |from| from[column]);
+                    }
+                }
+            }
+        };
+        let mut sample = 0;
+        for image in images {
+            put(sample, Some(image));
+            sample += 1;
+        }
+        while !sample.is_multiple_of(GROUP) {
+            put(sample, None);
+            sample += 1;
+        }
+        batch
+    }
+
+    /// From inputs to outputs. `statistics` are the running ones: moved where `trains`, else taken.
+    pub(crate) fn forward(
+        &mut self,
+        weights: &[f32],
+        statistics: &mut [f32],
+        batch: Extent,
+        trains: bool,
+    ) {
+        for index in 0..self.units.len() {
+            let (before, after) = self.units.split_at_mut(index + 1);
+            let (unit, earlier) = before.split_last_mut().expect("index lies within");
+            let place = unit.place.clone();
+            let walk = unit.way_forward(batch.tiles);
+            let sums_frame = unit.sums_frame();
+            self.isa.run(Correlate {
+                x: &unit.input,
+                weights: &weights[place.weight.clone()],
+                taps: &unit.forward,
+                weight_step: unit.forward.len(),
+                bias: place.layer.has_bias.then(|| &weights[place.bias.clone()]),
+                channels: place.outputs(),
+                out: &mut unit.sums,
+                channel_step: sums_frame.plane(),
+                walk,
+            });
+            let (channels, height, width) = unit.gives();
+            let Some(next) = after.first_mut() else {
+                return;
+            };
+            // Means are taken of what would else be the next layer's inputs.
+            let averages =
+                !next.layer().is_convolution && next.frame.channels != channels * height * width;
+            let (out, to) = if averages {
+                (&mut self.top, Frame::plain(channels, height, width))
+            } else {
+                let to = next.frame.around(channels, height, width);
+                (&mut next.input, to)
+            };
+            match place.layer.after {
+                After::Nothing => {}
+                After::Relu | After::ReluPool => self.isa.run(Rectify {
+                    pools: place.layer.after == After::ReluPool,
+                    tiles: batch.tiles,
+                    sums: &unit.sums,
+                    from: sums_frame,
+                    out,
+                    to,
+                    extent: (height, width),
+                }),
+                After::NormRelu | After::NormAddRelu => {
+                    let (means, rest) = statistics[place.running.start..].split_at_mut(channels);
+                    let variances = &mut rest[..channels];
+                    if trains {
+                        self.isa.run(Measure {
+                            batch,
+                            sums: &unit.sums,
+                            frame: sums_frame,
+                            statistics: &mut unit.statistics,
+                            means,
+                            variances,
+                        });
+                    } else {
+                        running(means, variances, &mut unit.statistics);
+                    }
+                    let shortcut = (place.layer.after == After::NormAddRelu).then(|| {
+                        let first = earlier.last().expect("a block has two layers");
+                        Shortcut {
+                            input: &first.input,
+                            frame: first.frame,
+                            stride: first.layer().stride as usize,
+                            before: channels.saturating_sub(first.frame.channels) / 2,
+                        }
+                    });
+                    self.isa.run(Normalise {
+                        tiles: batch.tiles,
+                        sums: &unit.sums,
+                        from: sums_frame,
+                        statistics: &unit.statistics,
+                        scale: &weights[place.scale.clone()],
+                        shift: &weights[place.bias.clone()],
+                        shortcut,
+                        out,
+                        to,
+                    });
+                }
+            }
+            if averages {
+                let plane = height * width;
+                let means = groups_mut(&mut next.input).iter_mut();
+                for (mean, plane) in means.zip(groups(&self.top).chunks_exact(plane)) {
+                    let mut sums = [0.0; GROUP];
+                    for group in plane {
+                        for lane in 0..GROUP {
+                            sums[lane] += group[lane];
+                        }
+                    }
+                    *mean = sums.map(|sum| sum / plane.len() as f32);
+                }
+            }
+        }
+    }
+
+    /// Outputs of a sample.
+    pub(crate) fn outputs(&self, sample: usize, outputs: &mut [f32]) {
+        let unit = self.units.last().expect("a network has layers");
+        let first = sample / GROUP * outputs.len();
+        for (output, group) in outputs.iter_mut().zip(&groups(&unit.sums)[first..]) {
+            *output = group[sample % GROUP];
+        }
+    }
+
+    /// Sets the gradient at the outputs of a sample; to 0 with none.
+    pub(crate) fn set_deltas(&mut self, sample: usize, deltas: Option<&[f32]>) {
+        let unit = self.units.last_mut().expect("a network has layers");
+        let outputs = unit.place.outputs();
+        let to = &mut groups_mut(&mut unit.deltas)[sample / GROUP * outputs..][..outputs];
+        for (output, group) in to.iter_mut().enumerate() {
+            group[sample % GROUP] = deltas.map_or(0.0, |deltas| deltas[output]);
+        }
+    }
+
+    /// From the gradient at the outputs to that of every weight.
+    pub(crate) fn backward(&mut self, weights: &[f32], gradient: &mut [f32], batch: Extent) {
+        for index in (0..self.units.len()).rev() {
+            if index + 1 < self.units.len() {
+                self.deltas(index, weights, gradient, batch);
+            }
+            self.weigh(index, gradient, batch);
+            if index > 0 {
+                self.descend(index, weights, batch);
+            }
+        }
+    }
+
+    /// Gradients at a layer's sums, from those behind it.
+    fn deltas(&mut self, index: usize, weights: &[f32], gradient: &mut [f32], batch: Extent) {
+        let (before, after) = self.units.split_at_mut(index + 1);
+        let (unit, next) = (&mut before[index], &after[0]);
+        let place = unit.place.clone();
+        let from = unit.sums_frame();
+        let (channels, height, width) = unit.gives();
+        if !place.layer.is_normalised() {
+            self.isa.run(Unrectify {
+                pools: place.layer.after == After::ReluPool,
+                tiles: batch.tiles,
+                sums: &unit.sums,
+                from,
+                gradient: &self.behind,
+                extent: (height, width),
+                deltas: &mut unit.deltas,
+                to: unit.delta_frame,
+            });
+            return;
+        }
+        let averaged =
+            !next.layer().is_convolution && next.frame.channels != channels * height * width;
+        let (out, out_frame) = if averaged {
+            // Every place had the same share in the mean.
+            let plane = height * width;
+            let all = batch.tiles * channels;
+            let behind = groups_mut(&mut self.behind);
+            for line in (0..all).rev() {
+                let share = behind[line].map(|g| g / plane as f32);
+                behind[line * plane..][..plane].fill(share);
+            }
+            (&self.top, Frame::plain(channels, height, width))
+        } else {
+            (&next.input, next.frame.around(channels, height, width))
+        };
+        let (scale_gradient, rest) = gradient[place.scale.start..].split_at_mut(channels);
+        self.isa.run(Unnormalise {
+            batch,
+            sums: &unit.sums,
+            from,
+            out,
+            out_frame,
+            statistics: &unit.statistics,
+            scale: &weights[place.scale.clone()],
+            gradient: &mut self.behind,
+            deltas: &mut unit.deltas,
+            to: unit.delta_frame,
+            scale_gradient,
+            shift_gradient: &mut rest[..channels],
+        });
+        if place.layer.after == After::NormAddRelu {
+            let numbers = batch.tiles * from.tile() * GROUP;
+            self.kept[..numbers].copy_from_slice(&self.behind[..numbers]);
+        }
+    }
+
+    /// The gradient of a layer's weights and biases.
+    fn weigh(&mut self, index: usize, gradient: &mut [f32], batch: Extent) {
+        let unit = &self.units[index];
+        let place = &unit.place;
+        if place.layer.has_bias {
+            self.isa.run(Biases {
+                tiles: batch.tiles,
+                deltas: &unit.deltas,
+                frame: unit.delta_frame,
+                gradient: &mut gradient[place.bias.clone()],
+            });
+        }
+        let gradient = &mut gradient[place.weight.clone()];
+        if place.layer.is_convolution {
+            self.isa.run(Gradient {
+                x: &unit.input,
+                deltas: &unit.deltas,
+                channel_step: unit.delta_frame.plane(),
+                channels: place.outputs(),
+                taps: &unit.forward,
+                walk: unit.way_along(batch.tiles),
+                lanes: &mut self.lanes,
+                gradient,
+            });
+            return;
+        }
+        // A product over samples: weights of a unit side by side in registers.
+        let (inputs, outputs) = (unit.frame.channels, place.outputs());
+        let wide = inputs.div_ceil(GROUP);
+        let turned = &mut self.turned[..batch.samples * wide * GROUP];
+        for (tile, samples) in turned.chunks_mut(GROUP * wide * GROUP).enumerate() {
+            let from = &groups(&unit.input)[tile * inputs..][..inputs];
+            for (lane, row) in samples.chunks_exact_mut(wide * GROUP).enumerate() {
+                for (to, from) in row.iter_mut().zip(from) {
+                    *to = from[lane];
+                }
+                row[inputs..].fill(0.0);
+            }
+        }
+        self.samples.clear();
+        self.samples.extend((0..batch.samples).map(|sample| {
+            Tap {
+                x: u32::try_from(sample * wide).expect("as many numbers as were allocated"),
+                w: u32::try_from(sample / GROUP * outputs * GROUP + sample % GROUP)
+                    .expect("as many numbers as were allocated"),
+            }
+        }));
+        let whole = inputs.is_multiple_of(GROUP);
+        let steps = Steps {
+            first: 0,
+            tile: 0,
+            row: 0,
+            place: 1,
+        };
+        self.isa.run(Correlate {
+            x: turned,
+            weights: &unit.deltas,
+            taps: &self.samples,
+            weight_step: GROUP,
+            bias: None,
+            channels: outputs,
+            out: if whole { gradient } else { &mut self.rows },
+            channel_step: wide,
+            walk: Walk {
+                tiles: 1,
+                rows: 1,
+                run: wide,
+                x: steps,
+                out: steps,
+            },
+        });
+        if !whole {
+            let rows = self.rows.chunks_exact(wide * GROUP);
+            for (to, from) in gradient.chunks_exact_mut(inputs).zip(rows) {
+                to.copy_from_slice(&from[..inputs]);
+            }
+        }
+    }
+
+    /// Gradients at a layer's inputs.
+    fn descend(&mut self, index: usize, weights: &[f32], batch: Extent) {
+        let unit = &self.units[index];
+        let place = &unit.place;
+        let walk = unit.way_back(batch.tiles);
+        let inputs = unit.inputs_frame();
+        let kernel = place.layer.kernel as usize;
+        self.isa.run(Correlate {
+            x: &unit.deltas,
+            weights: &weights[place.weight.clone()],
+            taps: &unit.backward,
+            weight_step: kernel * kernel,
+            bias: None,
+            channels: inputs.channels,
+            out: &mut self.behind,
+            channel_step: inputs.plane(),
+            walk,
+        });
+        let Some(second) = self.units.get(index + 1) else {
+            return;
+        };
+        if second.layer().after != After::NormAddRelu || place.layer.after != After::NormRelu {
+            return;
+        }
+        // What came around this layer and the next one.
+        let (stride, from) = (place.layer.stride as usize, second.sums_frame());
+        let before = from.channels.saturating_sub(inputs.channels) / 2;
+        let (kept, behind) = (groups(&self.kept), groups_mut(&mut self.behind));
+        for tile in 0..batch.tiles {
+            for channel in 0..inputs.channels.min(from.channels) {
+                for row in 0..from.height {
+                    let kept = &kept[from.row(tile, channel + before, row)..][..from.width];
+                    let first = inputs.row(tile, channel, row * stride);
+                    for (column, kept) in kept.iter().enumerate() {
+                        let to = &mut behind[first + column * stride];
+                        for lane in 0..GROUP {
+                            to[lane] += kept[lane];
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Sums of gradients over places and samples.
+struct Biases<'a> {
+    tiles: usize,
+    deltas: &'a [f32],
+    frame: Frame,
+    gradient: &'a mut [f32],
+}
+
+impl Op for Biases<'_> {
+    #[inline(always)]
+    fn run<L: Lanes>(self, _: L) {
+        let deltas = groups(self.deltas);
+        for (channel, to) in self.gradient.iter_mut().enumerate() {
+            let mut sums = [0.0; GROUP];
+            for tile in 0..self.tiles {
+                // Borders are zeros.
+                let first = tile * self.frame.tile() + channel * self.frame.plane();
+                for group in &deltas[first..][..self.frame.plane()] {
+                    for lane in 0..GROUP {
+                        sums[lane] += group[lane];
+                    }
+                }
+            }
+            *to = sum(&sums);
+        }
+    }
+}
