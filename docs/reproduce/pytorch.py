@@ -17,8 +17,71 @@ from safetensors.torch import load_file
 TOLERANCE = 1e-5
 
 
-def network(weights):
-    """The network of a weights file: dense layers with ReLU in between."""
+class Residual(torch.nn.Module):
+    """Two convolutions beside a shortcut without parameters."""
+
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.conv1 = torch.nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = torch.nn.BatchNorm2d(outputs)
+        self.conv2 = torch.nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = torch.nn.BatchNorm2d(outputs)
+        self.stride, self.before = stride, (outputs - inputs) // 2
+        self.behind = outputs - inputs - self.before
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
+        x = x[:, :, :: self.stride, :: self.stride]
+        return (y + torch.nn.functional.pad(x, (0, 0, 0, 0, self.before, self.behind))).relu()
+
+
+class ResNet(torch.nn.Module):
+    """Three stages of three blocks, each stage half as high and wide as the one before."""
+
+    def __init__(self, weights, image):
+        super().__init__()
+        channels = [weights[f"layer{stage}.0.conv2.weight"].shape[0] for stage in (1, 2, 3)]
+        self.image = image
+        self.conv1 = torch.nn.Conv2d(image[0], weights["conv1.weight"].shape[0], 3, 1, 1, bias=False)
+        self.bn1 = torch.nn.BatchNorm2d(self.conv1.out_channels)
+        inputs = self.conv1.out_channels
+        for stage, outputs in enumerate(channels):
+            blocks = [Residual(inputs if block == 0 else outputs, outputs, 2 if stage > 0 and block == 0 else 1) for block in range(3)]
+            self.add_module(f"layer{stage + 1}", torch.nn.Sequential(*blocks))
+            inputs = outputs
+        self.fc = torch.nn.Linear(inputs, weights["fc.weight"].shape[0])
+        self.load_state_dict(weights)
+
+    def forward(self, x):
+        x = self.bn1(self.conv1(x.reshape(-1, *self.image))).relu()
+        return self.fc(self.layer3(self.layer2(self.layer1(x))).mean((2, 3)))
+
+
+def convolution(kind, weights, image):
+    """LeNet-5 (maxima after both convolutions), or pairs of convolutions with maxima after each pair."""
+    layers = [torch.nn.Unflatten(1, image)]
+    for index in range(sum(name.endswith(".weight") for name in weights)):
+        weight = weights[f"layers.{index}.weight"]
+        if weight.dim() == 4:
+            padding = 0 if kind == "lenet-5" else 1
+            layers.append(torch.nn.Conv2d(weight.shape[1], weight.shape[0], weight.shape[2], padding=padding))
+        else:
+            layers += [torch.nn.Flatten(), torch.nn.Linear(weight.shape[1], weight.shape[0])]
+        layers[-1].weight.data = weight.clone()
+        layers[-1].bias.data = weights[f"layers.{index}.bias"].clone()
+        layers.append(torch.nn.ReLU())
+        if weight.dim() == 4 and (kind == "lenet-5" or index % 2 == 1):
+            layers.append(torch.nn.MaxPool2d(2))
+    return torch.nn.Sequential(*layers[:-1])
+
+
+def network(settings, weights):
+    """The network of a weights file: dense layers with ReLU in between, or a convolution network."""
+    kind = settings.get("model.kind", "mlp")
+    if kind == "resnet-20":
+        return ResNet(weights, (1, 28, 28)).to(weights["fc.weight"].dtype)
+    if kind != "mlp":
+        return convolution(kind, weights, (1, 28, 28))
     layers = []
     for index in range(sum(name.endswith(".weight") for name in weights)):
         weight = weights[f"layers.{index}.weight"]
@@ -51,14 +114,18 @@ def losses(settings, samples, model):
         rule.zero_grad()
         objective(kind, model(x), y).backward()
         rule.step()
+        model.eval()
         with torch.no_grad():
-            loss = objective(kind, model(x).double(), y).item()
-        yield loss / (1 if kind == "cross-entropy" else model[-1].out_features)
+            outputs = model(x).double()
+        model.train()
+        yield objective(kind, outputs, y).item() / (1 if kind == "cross-entropy" else outputs.shape[1])
 
 
-def shuffled(samples, weights):
-    """The same problem with samples and inputs in another order: all that changes is how sums are rounded."""
+def shuffled(settings, samples, weights):
+    """The same problem with samples and inputs (of images: samples) in another order: all that changes is how sums are rounded."""
     rows, columns = torch.randperm(len(samples["y"])), torch.randperm(samples["x"].shape[1])
+    if "model.kind" in settings:
+        return {"x": samples["x"][rows], "y": samples["y"][rows]}, weights
     first = weights["layers.0.weight"][:, columns]
     return {"x": samples["x"][rows][:, columns], "y": samples["y"][rows]}, weights | {"layers.0.weight": first}
 
@@ -83,14 +150,15 @@ def main(folder):
         case = path.name.removesuffix(".json")
         settings = json.loads(path.read_text())
         weights = load_file(path.with_name(f"{case}.initial.safetensors"))
-        weights = {name: tensor for name, tensor in weights.items() if name.startswith("layers.")}
+        moments = ("velocity.", "first_moment.", "second_moment.")
+        weights = {name: tensor for name, tensor in weights.items() if not name.startswith(moments)}
         samples = load_file(path.with_name(f"{case}.samples.safetensors"))
         with open(path.with_suffix(".csv"), newline="") as file:
             ours = [float(row["train_loss"]) for row in csv.DictReader(file)]
-        exact = list(losses(settings, double(samples), network(double(weights))))
-        single = list(losses(settings, samples, network(weights)))
-        samples, weights = shuffled(samples, weights)
-        reordered = list(losses(settings, samples, network(weights)))
+        exact = list(losses(settings, double(samples), network(settings, double(weights))))
+        single = list(losses(settings, samples, network(settings, weights)))
+        samples, weights = shuffled(settings, samples, weights)
+        reordered = list(losses(settings, samples, network(settings, weights)))
         pairs = [(ours, exact), (ours, single), (single, exact), (reordered, single)]
         differences = [largest_difference(*pair) for pair in pairs]
         cells = " | ".join(f"{difference:.1e}" for difference in differences)

@@ -19,6 +19,9 @@ use descent_training::open;
 use descent_training::pack::{Event, Member};
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
+/// 64 digits in one batch, 20 steps: enough for every layer of a convolution network to move.
+const SHARED_IMAGES: &str = r#""data.dataset":"mnist-4k","data.samples":64,"data.test_samples":1,"train.batch":64,"train.epochs":20,
+    "evaluate.spread":"every","evaluate.every":1,"seed":1,"model.init":"he-normal","train.loss":"cross-entropy""#;
 /// 500 digits in one batch, 100 steps, measured after every one.
 const SHARED: &str = r#""data.dataset":"mnist-4k","data.samples":500,"data.test_samples":1,"train.batch":500,"train.epochs":100,
     "evaluate.spread":"every","evaluate.every":1,"seed":1"#;
@@ -40,6 +43,19 @@ fn main() -> Result<(), Box<dyn Error>> {
                 );
                 trace(folder, &format!("{rule}-{loss}-{depth}x{width}"), &settings)?;
             }
+        }
+    }
+    for (kind, width) in [
+        ("lenet-5", 6),
+        ("conv-2", 8),
+        ("conv-6", 8),
+        ("resnet-20", 8),
+    ] {
+        for (rule, optimizer) in [("sgd", SGD), ("adam", ADAM)] {
+            let settings = format!(
+                r#"{{{SHARED_IMAGES},{optimizer},"model.kind":"{kind}","model.width":{width}}}"#
+            );
+            trace(folder, &format!("{rule}-{kind}"), &settings)?;
         }
     }
     Ok(())

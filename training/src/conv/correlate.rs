@@ -119,14 +119,11 @@ impl Correlate<'_> {
             }
         }
         let out = L::split_mut(self.out);
-        for c in 0..C {
+        for (c, sums) in sums.iter().enumerate() {
             let channel = (channel + c) * self.channel_step;
-            for p in 0..P {
+            for (p, sums) in sums.iter().enumerate() {
                 let at = (self.walk.out.at(tile, row, place + p) + channel) * V;
-                let out = &mut out[at..at + V];
-                for v in 0..V {
-                    out[v] = sums[c][p][v];
-                }
+                out[at..at + V].copy_from_slice(sums);
             }
         }
     }

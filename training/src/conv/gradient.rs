@@ -117,8 +117,8 @@ impl Gradient<'_> {
         }
         let first = self.walk.x.at(tile, row, 0);
         let mut at = [0; K];
-        for k in 0..K {
-            at[k] = (first + self.taps[tap + k].x as usize) * V;
+        for (at, tap) in at.iter_mut().zip(&self.taps[tap..]) {
+            *at = (first + tap.x as usize) * V;
         }
         let step = self.walk.x.place * V;
         let delta_step = self.walk.out.place * V;
@@ -127,10 +127,7 @@ impl Gradient<'_> {
         for place in 0..self.walk.run {
             let mut numbers = [[lanes.splat(0.0); V]; K];
             for k in 0..K {
-                let x = &x[at[k] + place * step..][..V];
-                for v in 0..V {
-                    numbers[k][v] = x[v];
-                }
+                numbers[k].copy_from_slice(&x[at[k] + place * step..][..V]);
             }
             let deltas = &deltas[first + place * delta_step..][..(C - 1) * channel_step + V];
             for c in 0..C {

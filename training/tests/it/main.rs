@@ -6,6 +6,7 @@
 
 mod bits;
 mod checkpoint;
+mod convolution;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod data;

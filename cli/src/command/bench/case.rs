@@ -16,13 +16,15 @@ macro_rules! built_in {
 }
 
 /// The built-in cases: name and sweep file.
-pub(super) static BUILT_IN: [(&str, &str); 11] = built_in![
+pub(super) static BUILT_IN: [(&str, &str); 13] = built_in![
     "widths-24",
     "small-16",
     "medium-16",
     "wide",
     "lenet-300-100",
     "lenet-300-100-masked",
+    "lenet-5",
+    "conv-2",
     "fastfood-direct",
     "fastfood-1000",
     "fastfood-10000",
