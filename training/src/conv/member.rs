@@ -13,6 +13,7 @@ use crate::ending::{Ending, Place, Standing, Tally};
 use crate::kernel::Isa;
 use crate::mlp::{Plan, loss};
 use crate::pack::Event;
+use crate::subspace::Subspace;
 
 /// Samples measured at a time.
 const BLOCK: usize = 64;
@@ -27,6 +28,8 @@ pub(crate) struct Start {
     /// Which numbers are trained; `None`: all.
     pub(crate) mask: Option<Vec<f32>>,
     pub(crate) state: State,
+    /// The subspace that it is trained in, at its state's coordinates.
+    pub(crate) subspace: Option<Box<Subspace>>,
 }
 
 /// One network, its state and its buffers.
@@ -101,6 +104,7 @@ impl Trained {
             labels,
             mask,
             state,
+            subspace,
             ..
         } = &mut self.start;
         let place =
@@ -129,6 +133,24 @@ impl Trained {
             keep(mask, &mut self.gradient);
         }
         let factor = plan.factor(state.step);
+        if let Some(subspace) = subspace {
+            // Weights decay as they do outside; biases do not.
+            let decay = plan.decay as f32;
+            for parameter in &network.parameters {
+                if decay != 0.0 && matches!(parameter.role, Role::Weight { .. }) {
+                    let range = parameter.range.clone();
+                    let gradient = self.gradient[range.clone()].iter_mut();
+                    for (g, w) in gradient.zip(&state.theta[range]) {
+                        *g += decay * w;
+                    }
+                }
+            }
+            subspace.sides().1.copy_from_slice(&self.gradient);
+            subspace.step(self.isa, plan.optimizer, factor, state.step);
+            state.theta.copy_from_slice(subspace.theta());
+            state.coordinates = Some(subspace.coordinates().clone());
+            return finite;
+        }
         for parameter in &network.parameters {
             let range = parameter.range.clone();
             let moments = match state.moments.as_mut_slice() {

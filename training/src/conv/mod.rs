@@ -31,6 +31,7 @@ use crate::kernel::Isa;
 use crate::mlp::Plan;
 use crate::pack::{Event, Member, Pack, Progress, TrainError};
 use crate::samples::samples;
+use crate::subspace::{Projection, Subspace};
 
 /// Networks trained one after the other.
 struct Networks {
@@ -87,16 +88,33 @@ fn start(
     let outputs = u32::try_from(data.outputs)
         .map_err(|_| TrainError::BadSpec("too many classes for a network".to_owned()))?;
     let network = Network::new(architecture, width, data.image, outputs)?;
-    let state = match &member.checkpoint {
+    let mut state = match &member.checkpoint {
         // What other instructions began is begun again: half of each would be neither's result.
         Some(bytes) if checkpoint::instruction_set(bytes)? == isa.name() => {
             State::resume(bytes, &plan, &network)?
         }
         _ => State::fresh(&plan, &network),
     };
+    let mask = state::mask(&plan, &network);
+    let subspace = plan.subspace.zip(state.coordinates.clone());
+    let subspace = subspace.map(|(spec, coordinates)| {
+        let origin = State::fresh(&plan, &network).theta;
+        let projection = Arc::new(Projection::draw(spec, origin.len(), plan.seed));
+        Box::new(Subspace::new(
+            projection,
+            origin,
+            mask.clone(),
+            coordinates,
+            isa,
+        ))
+    });
+    if let Some(subspace) = &subspace {
+        state.theta.copy_from_slice(subspace.theta());
+    }
     Ok(Start {
         key: member.key,
-        mask: state::mask(&plan, &network),
+        mask,
+        subspace,
         plan,
         network,
         data,

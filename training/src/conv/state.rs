@@ -7,6 +7,7 @@ use crate::checkpoint;
 use crate::mlp::{Plan, mask, state};
 use crate::pack::TrainError;
 use crate::stream::Stream;
+use crate::subspace::Coordinates;
 use crate::weights::{self, Named, Unpacked, named};
 
 /// Everything that going on exactly takes.
@@ -20,6 +21,8 @@ pub(crate) struct State {
     pub(crate) moments: Vec<Vec<f32>>,
     /// Running means and variances of every normalisation.
     pub(crate) running: Vec<f32>,
+    /// Where it is in its subspace, from which `theta` follows; `None` outside of one.
+    pub(crate) coordinates: Option<Coordinates>,
 }
 
 impl State {
@@ -51,13 +54,27 @@ impl State {
             moments: vec![vec![0.0; theta.len()]; plan.moments()],
             theta,
             running,
+            coordinates: plan.subspace.map(|subspace| {
+                Coordinates::origin(subspace.dim as usize, plan.numbers_per_moved())
+            }),
         }
     }
 
     /// The bytes of a checkpoint.
     pub(crate) fn checkpoint(&self, plan: &Plan, network: &Network, place: &str) -> Vec<u8> {
-        let mut tensors = self.tensors(network);
-        for (prefix, moment) in checkpoint::optimizer(plan).1.iter().zip(&self.moments) {
+        let prefixes = checkpoint::optimizer(plan).1;
+        let mut tensors: Vec<Named> = match &self.coordinates {
+            None => self.tensors(network),
+            // Everything else follows from z.
+            Some(at) => {
+                let moments = prefixes.iter().zip(&at.moments);
+                let moments = moments
+                    .map(|(prefix, moment)| named(format!("{prefix}z"), &[moment.len()], moment));
+                let z = named("z".to_owned(), &[at.z.len()], &at.z);
+                moments.chain([z]).chain(self.statistics(network)).collect()
+            }
+        };
+        for (prefix, moment) in prefixes.iter().zip(&self.moments) {
             tensors.extend(trained(network, prefix, moment));
         }
         weights::write(&tensors, &checkpoint::header(plan, self.step, place))
@@ -69,10 +86,16 @@ impl State {
     /// When they are none, or those of another network.
     pub(crate) fn resume(bytes: &[u8], plan: &Plan, network: &Network) -> Result<Self, TrainError> {
         let (step, mut file) = checkpoint::read(bytes, plan)?;
-        let theta = take(&mut file, network, "")?;
-        let prefixes = checkpoint::optimizer(plan).1.iter();
-        let moments = prefixes.map(|prefix| take(&mut file, network, prefix));
-        let moments = moments.collect::<Result<_, _>>()?;
+        let coordinates = checkpoint::coordinates(&mut file, plan)?;
+        let (theta, moments) = if coordinates.is_some() {
+            let fresh = Self::fresh(plan, network);
+            (fresh.theta, fresh.moments)
+        } else {
+            let theta = take(&mut file, network, "")?;
+            let prefixes = checkpoint::optimizer(plan).1.iter();
+            let moments = prefixes.map(|prefix| take(&mut file, network, prefix));
+            (theta, moments.collect::<Result<_, _>>()?)
+        };
         let mut running = vec![0.0; network.running()];
         for (name, range) in &network.running {
             running[range.clone()].copy_from_slice(&file.tensor(name, &[range.len()])?);
@@ -83,6 +106,7 @@ impl State {
             theta,
             moments,
             running,
+            coordinates,
         })
     }
 
@@ -92,11 +116,17 @@ impl State {
     }
 
     fn tensors(&self, network: &Network) -> Vec<Named> {
-        let running = network
+        trained(network, "", &self.theta)
+            .chain(self.statistics(network))
+            .collect()
+    }
+
+    /// Running statistics as tensors.
+    fn statistics(&self, network: &Network) -> impl Iterator<Item = Named> {
+        network
             .running
             .iter()
-            .map(|(name, range)| named(name.clone(), &[range.len()], &self.running[range.clone()]));
-        trained(network, "", &self.theta).chain(running).collect()
+            .map(|(name, range)| named(name.clone(), &[range.len()], &self.running[range.clone()]))
     }
 }
 

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use descent_spec::architecture::{After, Architecture, Layer};
-use descent_spec::trial::{Init, Loss, MaskSpec, ModelSpec, Optimizer, TrialSpec};
+use descent_spec::trial::{
+    Init, Loss, MaskSpec, ModelSpec, Optimizer, ProjectionKind, SubspaceSpec, TrialSpec,
+};
 use descent_training::data::{DataStore, Prepared, prepare};
 use descent_training::device::Device;
 use descent_training::pack::{Member, Pack};
@@ -368,6 +370,14 @@ fn neither_company_nor_interruption_changes_a_bit() {
     specs[0].train.optimizer = ADAM;
     specs[1].train.weight_decay = 0.01;
     specs[4].train.batch = 7;
+    for (spec, projection) in [(1, ProjectionKind::Dense), (4, ProjectionKind::Fastfood)] {
+        let mut within = specs[spec].clone();
+        within.subspace = Some(SubspaceSpec {
+            dim: 20,
+            projection,
+        });
+        specs.push(within);
+    }
     // A dense network keeps them company.
     let mut dense = network(&folder, Architecture::LeNet5, 1);
     dense.model = ModelSpec::uniform(5, 1, Init::HeNormal);
