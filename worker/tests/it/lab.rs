@@ -139,6 +139,12 @@ impl Lab {
 
     /// The trial ended as it would have undisturbed: same weights, every epoch measured once over all attempts.
     pub(crate) fn assert_undisturbed(&self, id: i64, epochs: u32) {
+        let measured = self.assert_same_end(id, epochs);
+        assert_eq!(measured, (1..=epochs).collect::<Vec<_>>(), "trial {id}");
+    }
+
+    /// The trial ended with the weights of an undisturbed one. Answers its measured epochs, attempt after attempt.
+    pub(crate) fn assert_same_end(&self, id: i64, epochs: u32) -> Vec<u32> {
         let state = self.coordinator.look();
         let trial = state.trial(id);
         let weights = weights_after(u64::try_from(id).unwrap(), b"", epochs);
@@ -148,8 +154,7 @@ impl Lab {
             Some(descent_spec::id::ContentHash::of(&weights))
         );
         assert_eq!(state.artifacts[&result.weights.unwrap()], weights);
-        let measured: Vec<u32> = trial.chunks.keys().flat_map(|a| trial.epochs(*a)).collect();
-        assert_eq!(measured, (1..=epochs).collect::<Vec<_>>(), "trial {id}");
+        trial.chunks.keys().flat_map(|a| trial.epochs(*a)).collect()
     }
 }
 

@@ -31,8 +31,8 @@ async fn every_mistake_is_told_and_nothing_is_stored() {
 
 #[tokio::test(start_paused = true)]
 async fn expansion_goes_on_after_a_restart() {
-    // 60 points in slices of 7; stopped while some are still to come.
-    let source = TOY.replace("count = 2", "count = 30");
+    // 600 points, a few at a time; stopped while some are still to come.
+    let source = TOY.replace("count = 2", "count = 300");
     let mut world = World::with(|config| config.limits.slice = 7);
     world.submit(&source).await;
     let mut restarts = 0;
@@ -46,8 +46,8 @@ async fn expansion_goes_on_after_a_restart() {
     }
     assert!(restarts > 0, "nothing was tested");
     let sweep = world.sweep("toy").await;
-    assert_eq!((sweep.points, sweep.expanded), (60, 60));
-    assert_eq!(trials(&sweep, v1::TrialState::Ready), 60);
+    assert_eq!((sweep.points, sweep.expanded), (600, 600));
+    assert_eq!(trials(&sweep, v1::TrialState::Ready), 600);
 }
 
 #[tokio::test(start_paused = true)]
