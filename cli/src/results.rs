@@ -1,8 +1,11 @@
 //! Reading results: SQL over the documented views, from the database or from a coordinator, and the curves that figures draw.
 
+use std::collections::BTreeMap;
+
 use descent_coordinator::reader::{self, ColumnKind, Reader};
 use descent_coordinator::store::StoreError;
 use descent_proto::v1::QueryRequest;
+use descent_spec::details::Details;
 
 use crate::exit::Failed;
 use crate::figure::{Comparable, Curve, Measured, Number, Size, curves};
@@ -200,7 +203,7 @@ pub(crate) struct Results {
 /// # Errors
 /// When there are none, or they cannot be read.
 pub(crate) async fn of_sweep(global: &Global, sweep: &str) -> anyhow::Result<Results> {
-    const COLUMNS: &str = "experiment, width, parameters, samples, outputs, axes, params, \
+    const COLUMNS: &str = "experiment, width, parameters, samples, outputs, axes, params, details, \
                            train_loss, train_error, test_loss, test_error, dead_units, coefficient_norm";
     let sql = format!(
         "SELECT {COLUMNS} FROM results WHERE sweep = {} ORDER BY trial",
@@ -213,11 +216,12 @@ pub(crate) async fn of_sweep(global: &Global, sweep: &str) -> anyhow::Result<Res
         )));
     }
     let place = |name: &str| rows.column(name).expect("the query names its columns");
-    let features = rows.rows[0][place("experiment")].text() == Some("random-features");
-    let size = if features {
-        Size::Features
-    } else {
-        Size::Parameters
+    let experiment = rows.rows[0][place("experiment")].text();
+    let features = experiment == Some("random-features");
+    let size = match experiment {
+        Some("random-features") => Size::Features,
+        Some("expressivity") => Size::Samples,
+        _ => Size::Parameters,
     };
     let mut measured = Vec::with_capacity(rows.rows.len());
     let mut comparable = None;
@@ -228,16 +232,23 @@ pub(crate) async fn of_sweep(global: &Global, sweep: &str) -> anyhow::Result<Res
                 .and_then(|value| u64::try_from(value).ok())
                 .unwrap_or(0)
         };
+        let mut numbers: BTreeMap<Number, f64> = Number::COMMON
+            .into_iter()
+            .filter_map(|number| Some((number, row[place(number.column())].number()?)))
+            .collect();
+        if let Some(json) = row[place("details")].text() {
+            numbers.extend(details(json));
+        }
+        let mut axes = axes(row[place("axes")].text().unwrap_or("{}"));
+        let by_samples = size == Size::Samples;
+        axes.retain(|name, _| !by_samples || name.rsplit('.').next() != Some("samples"));
         measured.push(Measured {
-            width: count("width"),
+            width: count(if by_samples { "samples" } else { "width" }),
             parameters: count("parameters"),
-            samples: count("samples"),
+            samples: if by_samples { 0 } else { count("samples") },
             outputs: count("outputs"),
-            axes: axes(row[place("axes")].text().unwrap_or("{}")),
-            numbers: Number::ALL
-                .into_iter()
-                .filter_map(|number| Some((number, row[place(number.column())].number()?)))
-                .collect(),
+            axes,
+            numbers,
         });
         let here = comparable_with(features, row[place("params")].text().unwrap_or("{}"));
         comparable = Some(comparable.map_or(here, |so_far| {
@@ -254,8 +265,25 @@ pub(crate) async fn of_sweep(global: &Global, sweep: &str) -> anyhow::Result<Res
     })
 }
 
+/// The numbers in a result's details.
+fn details(json: &str) -> Vec<(Number, f64)> {
+    let Ok(Details::Expressivity(fit)) = Details::from_json(json) else {
+        return Vec::new();
+    };
+    let numbers = [
+        (Number::MaxError, fit.max_error),
+        (Number::SmallestGap, fit.smallest_gap),
+        (Number::LargestWeight, fit.largest_weight),
+        (Number::Misfits, Some(fit.misfits.into())),
+    ];
+    numbers
+        .into_iter()
+        .filter_map(|(number, value)| Some((number, value?)))
+        .collect()
+}
+
 /// The axes that tell curves apart: not the size, and none of the seeds.
-fn axes(json: &str) -> std::collections::BTreeMap<String, String> {
+fn axes(json: &str) -> BTreeMap<String, String> {
     let axes: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(json).unwrap_or_default();
     let apart = axes.into_iter().filter(|(axis, _)| {

@@ -117,7 +117,7 @@ pub(crate) fn axes(sweep: &Sweep) -> Vec<Axis> {
 fn columns(point: &Point) -> TrialColumns {
     let spec = &point.spec;
     let ridge = match spec.model {
-        ModelSpec::Mlp { .. } | ModelSpec::Conv { .. } => 0.0,
+        ModelSpec::Mlp { .. } | ModelSpec::Conv { .. } | ModelSpec::Closed(_) => 0.0,
         ModelSpec::Features { ridge, .. } => ridge,
     };
     TrialColumns {

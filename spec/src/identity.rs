@@ -101,6 +101,9 @@ pub fn pack_key(spec: &TrialSpec, data: ContentHash) -> PackKey {
         ModelSpec::Features { kind, .. } => {
             settings.push((name(Key::ModelKind), Value::Word(kind.word())));
         }
+        ModelSpec::Closed(closed) => {
+            settings.push((name(Key::ModelKind), Value::Word(closed.word())));
+        }
     }
     settings.sort_by_key(|(name, _)| *name);
     let mut bytes = Vec::with_capacity(512);

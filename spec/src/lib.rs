@@ -1,7 +1,9 @@
 //! What a sweep is: axes, trials, identity, shape arithmetic. Pure: no async, no I/O, no tensors.
 
 pub mod architecture;
+pub mod closed;
 pub mod data;
+pub mod details;
 pub mod grid;
 pub mod id;
 pub mod identity;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::details::Details;
 use crate::id::ContentHash;
 use crate::state::words;
 
@@ -67,6 +68,8 @@ pub struct TrialResult {
     pub coefficient_norm: Option<f64>,
     /// Count of trained numbers.
     pub parameters: u64,
+    /// What the experiment says beyond that.
+    pub details: Option<Details>,
     /// BLAKE3 of the final weights as safetensors: equal bits have equal hashes.
     pub weights: Option<ContentHash>,
     /// Device that trained, such as `cpu` or `cuda:0`.

@@ -106,7 +106,8 @@ impl Scope {
 
 /// Count of trained numbers, biases included. d inputs, L layers of H₁, H₂, … units, K outputs:
 /// (d + 1)·H₁ + (H₁ + 1)·H₂ + … + (H_L + 1)·K; N random features: N·K; convolution networks: layer by layer, 0 for one that
-/// cannot look at the image. Saturates. Masked weights count.
+/// cannot look at the image. Saturates. Masked weights count; those that a closed form has for each sample are counted by
+/// [`Closed::parameters`](crate::closed::Closed::parameters) alone.
 #[must_use]
 pub fn parameters(model: &ModelSpec, inputs: u32, image: Option<Image>, outputs: u32) -> u64 {
     let (d, k) = (u64::from(inputs), u64::from(outputs));
@@ -129,6 +130,7 @@ pub fn parameters(model: &ModelSpec, inputs: u32, image: Option<Image>, outputs:
             .map(Layer::parameters)
             .fold(0, u64::saturating_add),
         ModelSpec::Features { width, .. } => u64::from(*width).saturating_mul(k),
+        ModelSpec::Closed(closed) => closed.parameters(inputs, 0),
     }
 }
 
@@ -155,7 +157,7 @@ pub fn cost_flops(spec: &TrialSpec, shape: &DataShape) -> f64 {
         ModelSpec::Mlp { .. } | ModelSpec::Conv { .. } => {
             measurement_count(&spec.evaluate, spec.train.epochs)
         }
-        ModelSpec::Features { .. } => 1,
+        ModelSpec::Features { .. } | ModelSpec::Closed(_) => 1,
     };
     cost_with(spec, shape, measurements)
 }
@@ -210,6 +212,7 @@ pub(crate) fn cost_with(spec: &TrialSpec, shape: &DataShape, measurements: u32) 
             let solve = 2.0 * large * small * small + 2.0 / 3.0 * small.powi(3);
             make + solve + 2.0 * features * k * measured
         }
+        ModelSpec::Closed(closed) => closed.cost(shape),
     }
 }
 
@@ -312,6 +315,7 @@ pub fn memory_bytes(spec: &TrialSpec, shape: &DataShape) -> u64 {
                 .saturating_add(parameters)
                 .saturating_mul(F64)
         }
+        ModelSpec::Closed(closed) => closed.memory(shape),
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`Params`](crate::params::Params), which is what is stored, sent and hashed; it is never itself serialised.
 
 use crate::architecture::Architecture;
+use crate::closed::Closed;
 use crate::id::{ContentHash, Identity, PackKey};
 use crate::state::words;
 
@@ -14,8 +15,31 @@ words!(
         RiskCurve = "risk-curve",
         /// The same for least squares on random features, in closed form.
         RandomFeatures = "random-features",
+        /// A network of 2n + d weights that takes any labels on n samples, built and verified.
+        Expressivity = "expressivity",
     }
 );
+
+impl Experiment {
+    /// Whether a model goes with it, by the word of `model.kind`.
+    #[must_use]
+    pub fn takes(self, kind: &str) -> bool {
+        match self {
+            Self::RandomFeatures => FeatureKind::from_word(kind).is_some(),
+            Self::Expressivity => kind == "interpolator",
+            Self::RiskCurve => !Self::RandomFeatures.takes(kind) && !Self::Expressivity.takes(kind),
+        }
+    }
+
+    /// Whether its trials are solved for, not trained by steps.
+    #[must_use]
+    pub const fn is_closed_form(self) -> bool {
+        match self {
+            Self::RandomFeatures | Self::Expressivity => true,
+            Self::RiskCurve => false,
+        }
+    }
+}
 
 /// One point of a sweep with one seed.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +62,16 @@ pub struct TrialSpec {
     pub seed: u64,
 }
 
+words!(
+    /// Training labels, before noise. Validation and test labels are always true.
+    Labels {
+        /// The data set's own.
+        True = "true",
+        /// Each drawn uniformly from all classes, once.
+        Random = "random",
+    }
+);
+
 /// What is learned from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DataSpec {
@@ -51,6 +85,8 @@ pub struct DataSpec {
     pub test_samples: Option<u32>,
     /// Whether the mean image of the training samples is subtracted from every input.
     pub centre: bool,
+    /// What the training labels are, before noise.
+    pub labels: Labels,
     /// Share of training labels replaced by a uniformly drawn *other* class, in `[0, 1]`.
     pub label_noise: f64,
     /// Which samples, which labels are noisy.
@@ -97,6 +133,8 @@ pub enum ModelSpec {
         /// Ridge λ of ‖Φa − y‖² + λ‖a‖²; 0 is least squares, and beyond N = n the interpolant of minimum norm.
         ridge: f64,
     },
+    /// Another closed form.
+    Closed(Closed),
 }
 
 impl ModelSpec {
@@ -107,6 +145,7 @@ impl ModelSpec {
             Self::Mlp { .. } => "mlp",
             Self::Conv { architecture, .. } => architecture.word(),
             Self::Features { kind, .. } => kind.word(),
+            Self::Closed(closed) => closed.word(),
         }
     }
 
@@ -119,12 +158,13 @@ impl ModelSpec {
         }
     }
 
-    /// Units of the first hidden layer, or number of random features.
+    /// Units of the first hidden layer, or number of random features; 0 where the model has no width to choose.
     #[must_use]
     pub fn width(&self) -> u32 {
         match self {
             Self::Mlp { hidden, .. } => hidden.first().copied().unwrap_or(0),
             Self::Conv { width, .. } | Self::Features { width, .. } => *width,
+            Self::Closed(_) => 0,
         }
     }
 
@@ -134,7 +174,7 @@ impl ModelSpec {
         match self {
             Self::Mlp { hidden, .. } => u32::try_from(hidden.len()).unwrap_or(u32::MAX),
             Self::Conv { architecture, .. } => architecture.depth(),
-            Self::Features { .. } => 0,
+            Self::Features { .. } | Self::Closed(_) => 0,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Settings with values, as given: not yet canonical. What files and axes fill, and what trials are resolved from.
 
 use crate::architecture::Architecture;
+use crate::closed::{Closed, Precision};
 use crate::setting::{Applies, Fallback, Key, layers};
 use crate::trial::{
-    DataSpec, EvaluateSpec, Experiment, FeatureKind, Init, Loss, MaskSpec, ModelSpec, Optimizer,
-    ProjectionKind, Schedule, Scope, Spread, SubspaceSpec, TrainSpec, TrialSpec,
+    DataSpec, EvaluateSpec, Experiment, FeatureKind, Init, Labels, Loss, MaskSpec, ModelSpec,
+    Optimizer, ProjectionKind, Schedule, Scope, Spread, SubspaceSpec, TrainSpec, TrialSpec,
 };
 use crate::value::Value;
 
@@ -161,33 +162,29 @@ impl Values {
         let experiment =
             Experiment::from_word(experiment_word).expect("the table lists every experiment");
         let kind = self.word(Key::ModelKind)?;
-        let features = FeatureKind::from_word(kind);
-        if features.is_some() != (experiment == Experiment::RandomFeatures) {
+        if !experiment.takes(kind) {
             return Err(Unresolved::Mismatch {
                 experiment: experiment_word,
                 kind,
             });
         }
+        let closed_form = experiment.is_closed_form();
         Ok(TrialSpec {
             experiment,
             data: self.data()?,
-            model: self.model(features)?,
-            mask: if features.is_some() {
+            model: self.model(kind)?,
+            mask: if closed_form {
                 MaskSpec::None
             } else {
                 self.mask()?
             },
-            train: if features.is_some() {
+            train: if closed_form {
                 Self::untrained()
             } else {
                 self.train()?
             },
-            subspace: if features.is_some() {
-                None
-            } else {
-                self.subspace()?
-            },
-            evaluate: if features.is_some() {
+            subspace: if closed_form { None } else { self.subspace()? },
+            evaluate: if closed_form {
                 EvaluateSpec {
                     spread: Spread::End,
                     points: 2,
@@ -210,7 +207,13 @@ impl Values {
             validation: self.count(Key::DataValidation)?,
             test_samples: self.optional_count(Key::DataTestSamples)?,
             centre: self.required(Key::DataCentre)? == Value::Boolean(true),
-            label_noise: self.number(Key::DataLabelNoise)?,
+            labels: Labels::from_word(self.word(Key::DataLabels)?)
+                .expect("the table lists every kind of labels"),
+            label_noise: if self.applies(Key::DataLabelNoise) {
+                self.number(Key::DataLabelNoise)?
+            } else {
+                0.0
+            },
             seed: if self.applies(Key::DataSeed) {
                 self.whole(Key::DataSeed)?
             } else {
@@ -219,8 +222,15 @@ impl Values {
         })
     }
 
-    fn model(&self, features: Option<FeatureKind>) -> Result<ModelSpec, Unresolved> {
-        Ok(match features {
+    fn model(&self, kind: &'static str) -> Result<ModelSpec, Unresolved> {
+        if kind == "interpolator" {
+            return Ok(ModelSpec::Closed(Closed::Interpolator {
+                directions: self.count(Key::ModelDirections)?,
+                precision: Precision::from_word(self.word(Key::ModelPrecision)?)
+                    .expect("the table lists every precision"),
+            }));
+        }
+        Ok(match FeatureKind::from_word(kind) {
             Some(kind) => ModelSpec::Features {
                 kind,
                 width: self.count(Key::ModelWidth)?,

@@ -133,6 +133,7 @@ impl Ending {
             last: self.measurement,
             coefficient_norm: None,
             parameters: plan.parameters,
+            details: None,
             weights: weights.as_deref().map(ContentHash::of),
             device: on.device.clone(),
             instruction_set: on.instruction_set.clone(),

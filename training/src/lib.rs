@@ -8,6 +8,7 @@ mod cuda;
 pub mod data;
 pub mod device;
 mod ending;
+pub mod expressivity;
 pub mod features;
 mod kernel;
 mod mlp;

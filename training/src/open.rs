@@ -1,7 +1,7 @@
 //! Starts packs: finds the samples, reads checkpoints and parents' weights, and puts each member on its path.
 //!
 //! Networks of dense layers take the fast path, on the processor or on a CUDA device; convolution networks are trained,
-//! and random features solved in closed form, on the processor, whatever the device.
+//! and closed forms solved, on the processor, whatever the device.
 
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use crate::cuda;
 use crate::data::{DataStore, Prepared};
 use crate::device::Device;
 use crate::ending::Place;
+use crate::expressivity;
 use crate::features;
 use crate::kernel::Isa;
 use crate::mlp::{Loose, Mask, Plan, Stack, State, flat};
@@ -29,8 +30,9 @@ pub fn open(
     data: &DataStore,
     device: &Device,
 ) -> (Box<dyn Pack>, Vec<Event>) {
-    let closed_form = |member: &Member| member.spec.experiment == Experiment::RandomFeatures;
-    let (closed, stepped): (Vec<_>, Vec<_>) = members.into_iter().partition(closed_form);
+    let (closed, stepped): (Vec<_>, Vec<_>) = members
+        .into_iter()
+        .partition(|member| member.spec.experiment.is_closed_form());
     let (convolving, stepped): (Vec<_>, Vec<_>) = stepped.into_iter().partition(convolves);
     let (mut packs, mut failed) = (Vec::new(), Vec::new());
     if !convolving.is_empty() {
@@ -39,9 +41,18 @@ pub fn open(
         failed.extend(events);
     }
     if !closed.is_empty() {
-        let (pack, events) = features::open(closed, data);
-        packs.push(pack);
-        failed.extend(events);
+        let builds = |member: &Member| member.spec.experiment == Experiment::Expressivity;
+        let (built, solved): (Vec<_>, Vec<_>) = closed.into_iter().partition(builds);
+        if !built.is_empty() {
+            let (pack, events) = expressivity::open(built, data);
+            packs.push(pack);
+            failed.extend(events);
+        }
+        if !solved.is_empty() {
+            let (pack, events) = features::open(solved, data);
+            packs.push(pack);
+            failed.extend(events);
+        }
     }
     if !stepped.is_empty() {
         let (pack, events) = open_stepped(stepped, data, device);

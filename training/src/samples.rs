@@ -53,6 +53,6 @@ pub(crate) fn samples(
             prepared
         }
     };
-    let labels = prepared.labels(spec.label_noise).into();
+    let labels = prepared.labels(spec.labels, spec.label_noise).into();
     Ok((prepared, labels))
 }

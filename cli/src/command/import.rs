@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use descent_coordinator::clock::{Clock as _, SystemClock};
 use descent_coordinator::store::{Imported, ImportedResult, open_store};
+use descent_spec::details::Details;
 use descent_spec::outcome::{Measurement, StopReason, TrialResult};
 
 use crate::exit::{Exit, Failed};
@@ -176,6 +177,14 @@ fn imported(rows: &Rows, at: usize) -> anyhow::Result<ImportedResult> {
             .and_then(|value| u64::try_from(value).ok());
         found.with_context(|| format!("column `{name}` holds no count"))
     };
+    // Exports of earlier versions do not have it.
+    let details = match rows
+        .column("details")
+        .map(|at_column| &rows.rows[at][at_column])
+    {
+        Some(Cell::Text(json)) => Some(Details::from_json(json)?),
+        _ => None,
+    };
     let stop = text("stop")?;
     let weights = match cell("weights")? {
         Cell::Text(hash) => Some(hash.parse()?),
@@ -203,6 +212,7 @@ fn imported(rows: &Rows, at: usize) -> anyhow::Result<ImportedResult> {
             diverged: cell("diverged")?.int() == Some(1),
             coefficient_norm: number("coefficient_norm")?,
             parameters: count("parameters")?,
+            details,
             weights,
             device: text("device")?.to_owned(),
             instruction_set: text("instruction_set")?.to_owned(),

@@ -1,7 +1,7 @@
 //! `descent report`: the measured numbers beside the published ones, as Markdown.
 
 use crate::exit::Exit;
-use crate::figure::account;
+use crate::figure::{Size, account, theorem};
 use crate::global::Global;
 use crate::{output, results};
 
@@ -18,6 +18,15 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let results = results::of_sweep(global, &args.sweep).await?;
-    output::print_text(&account(&args.sweep, &results.curves, results.comparable))?;
+    let built = results
+        .curves
+        .iter()
+        .any(|curve| curve.size == Size::Samples);
+    let text = if built {
+        theorem(&args.sweep, &results.curves)
+    } else {
+        account(&args.sweep, &results.curves, results.comparable)
+    };
+    output::print_text(&text)?;
     Ok(Exit::Success)
 }

@@ -12,6 +12,7 @@ use crate::command::{plot, submit, watch};
 use crate::embedded::{Embedded, LOCAL_WORKER};
 use crate::eta::{self, Eta};
 use crate::exit::Exit;
+use crate::figure::Size;
 use crate::global::{self, Global};
 use crate::local_worker::{LocalWorker, TrainArgs};
 use crate::progress::{Progress, Style};
@@ -174,9 +175,15 @@ async fn finish(
     }
     let results = results::of_sweep(global, &sweep.name).await?;
     let spread = ["_sd", "_min", "_max"];
+    // What is on every line, or says nothing here.
+    let by_samples = results
+        .curves
+        .iter()
+        .any(|curve| curve.size == Size::Samples);
+    let constant = if by_samples { "width" } else { "samples" };
     let numbers = figure::numbers(&results.curves).keeping(|column| {
         !(spread.iter().any(|ending| column.ends_with(ending))
-            || ["samples", "outputs", "diverged_trials"].contains(&column))
+            || [constant, "outputs", "diverged_trials"].contains(&column))
     });
     output::print(&numbers, global.format)?;
     output::note(&format!("database  {}", global::shown(&global.db)));

@@ -49,7 +49,9 @@ fn row(text: &mut String, cells: &[&str]) {
 
 /// One curve's numbers as a table.
 fn measured(text: &mut String, curve: &Curve) {
-    let threshold = curve.threshold();
+    let Some(threshold) = curve.threshold() else {
+        return;
+    };
     let name = if curve.size == Size::Parameters {
         "n·K"
     } else {
@@ -63,6 +65,7 @@ fn measured(text: &mut String, curve: &Curve) {
         let width = point.map_or(String::new(), |point| match curve.size {
             Size::Parameters => format!("width {}, {} parameters", point.width, point.parameters),
             Size::Features => format!("N = {}", point.width),
+            Size::Samples => format!("n = {}", point.width),
         });
         format!("{width} ({:.2} {name})", position / threshold)
     };

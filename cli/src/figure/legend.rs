@@ -2,7 +2,7 @@
 
 use super::canvas::{Anchor, Canvas, Marker, Rgb, text_width};
 use super::panel::{self, ASIDE, INK, Line, TICK_SIZE};
-use super::point::Curve;
+use super::point::{Curve, Size};
 use super::sheet::{LEFT, RIGHT, WIDTH};
 
 /// A sample of a line and what it stands for.
@@ -22,9 +22,11 @@ pub(crate) fn legend(curves: &[Curve]) -> Vec<Entry> {
             let (colour, marker) = panel::style(at, curves.len());
             entries.push((curve.label(), colour, Some(marker)));
         }
-        entries.push(("test".to_owned(), ASIDE, Some(Marker::Circle)));
-        entries.push(("training".to_owned(), ASIDE, None));
-    } else {
+        if curves[0].size != Size::Samples {
+            entries.push(("test".to_owned(), ASIDE, Some(Marker::Circle)));
+            entries.push(("training".to_owned(), ASIDE, None));
+        }
+    } else if curves.iter().all(|curve| curve.size != Size::Samples) {
         let (colour, marker) = panel::style(0, 1);
         entries.push(("test".to_owned(), colour, Some(marker)));
         entries.push(("training".to_owned(), colour, None));

@@ -21,7 +21,8 @@ fn fitted(at: usize, curves: &[Curve]) -> Stroke {
 
 /// Vertical lines: the interpolation threshold of each n·K, and where each curve's training error reaches zero.
 pub(crate) fn thresholds(canvas: &mut Canvas, panel: &Panel, curves: &[Curve]) {
-    for threshold in distinct(curves.iter().map(|curve| curve.threshold() as u64)) {
+    let all = curves.iter().filter_map(Curve::threshold);
+    for threshold in distinct(all.map(|threshold| threshold as u64)) {
         if (0.0..=1.0).contains(&panel.x.position(threshold as f64)) {
             panel.vertical(canvas, threshold as f64, THRESHOLD);
         }
@@ -42,10 +43,14 @@ pub(crate) fn name_thresholds(canvas: &mut Canvas, panel: &Panel, curves: &[Curv
     let y = panel.area.bottom + GAP - 7.0;
     let mut names: Vec<(f64, String)> = Vec::new();
     for curve in curves {
-        let at = panel.across(curve.threshold());
+        let Some(threshold) = curve.threshold() else {
+            continue;
+        };
+        let at = panel.across(threshold);
+        let number = grouped(threshold as u64);
         let name = match curve.size {
-            Size::Parameters => format!("n·K = {}", grouped(curve.threshold() as u64)),
-            Size::Features => format!("N = n = {}", grouped(curve.threshold() as u64)),
+            Size::Parameters => format!("n·K = {number}"),
+            Size::Features | Size::Samples => format!("N = n = {number}"),
         };
         if (panel.area.left..=panel.area.right).contains(&at)
             && names.iter().all(|(_, other)| *other != name)

@@ -11,8 +11,10 @@ mod point;
 mod published;
 mod scale;
 mod sheet;
+mod theorem;
 
 pub(crate) use account::{Comparable, account};
 pub(crate) use numbers::numbers;
 pub(crate) use point::{Curve, Measured, Number, Size, curves};
 pub(crate) use sheet::draw;
+pub(crate) use theorem::theorem;

@@ -1,6 +1,6 @@
 //! The numbers of a figure, to stand beside it as CSV: one row a point of a curve.
 
-use super::point::{Curve, Number};
+use super::point::{Curve, Number, Size};
 use crate::output::{Cell, Column, Form, Rows};
 
 /// The points of all curves, with an axis a column where curves differ in it.
@@ -58,9 +58,15 @@ pub(crate) fn numbers(curves: &[Curve]) -> Rows {
                 })
                 .collect();
             row.extend([
-                curve.samples.into(),
+                match curve.size {
+                    Size::Samples => point.width.into(),
+                    Size::Parameters | Size::Features => curve.samples.into(),
+                },
                 curve.outputs.into(),
-                point.width.into(),
+                match curve.size {
+                    Size::Samples => Cell::Null,
+                    Size::Parameters | Size::Features => point.width.into(),
+                },
                 point.parameters.into(),
                 point.n.into(),
                 point.diverged.into(),

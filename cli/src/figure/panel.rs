@@ -217,6 +217,16 @@ impl Panel {
         }
     }
 
+    /// A line from left to right at a value, if the panel shows it.
+    pub(crate) fn horizontal(&self, canvas: &mut Canvas, y: f64, stroke: Stroke) -> Option<f64> {
+        let (_, at) = self.at(1.0, y);
+        let inside = (self.area.top..=self.area.bottom).contains(&at);
+        inside.then(|| {
+            canvas.line((self.area.left, at), (self.area.right, at), stroke);
+            at
+        })
+    }
+
     /// A line from top to bottom.
     pub(crate) fn vertical(&self, canvas: &mut Canvas, x: f64, stroke: Stroke) {
         let at = self.across(x);

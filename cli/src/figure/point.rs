@@ -19,11 +19,33 @@ pub(crate) enum Number {
     DeadUnits,
     /// Euclidean norm of the coefficients.
     CoefficientNorm,
+    /// Largest distance of an output from its label.
+    MaxError,
+    /// Least distance of two samples' projections.
+    SmallestGap,
+    /// Largest absolute weight of a unit.
+    LargestWeight,
+    /// Training samples whose label is not given.
+    Misfits,
 }
 
 impl Number {
     /// All of them.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 10] = [
+        Self::TrainLoss,
+        Self::TrainError,
+        Self::TestLoss,
+        Self::TestError,
+        Self::DeadUnits,
+        Self::CoefficientNorm,
+        Self::MaxError,
+        Self::SmallestGap,
+        Self::LargestWeight,
+        Self::Misfits,
+    ];
+
+    /// Those that every result has a column for; the others stand in its details.
+    pub(crate) const COMMON: [Self; 6] = [
         Self::TrainLoss,
         Self::TrainError,
         Self::TestLoss,
@@ -41,6 +63,10 @@ impl Number {
             Self::TestError => "test_error",
             Self::DeadUnits => "dead_units",
             Self::CoefficientNorm => "coefficient_norm",
+            Self::MaxError => "max_error",
+            Self::SmallestGap => "smallest_gap",
+            Self::LargestWeight => "largest_weight",
+            Self::Misfits => "misfits",
         }
     }
 }
@@ -48,11 +74,11 @@ impl Number {
 /// One result, as far as figures care.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Measured {
-    /// Units per hidden layer, or number of random features.
+    /// Units per hidden layer, or number of random features; for [`Size::Samples`], training samples n.
     pub(crate) width: u64,
     /// Count of trained numbers.
     pub(crate) parameters: u64,
-    /// Training samples n.
+    /// Training samples n; 0 for [`Size::Samples`], where it tells no curves apart.
     pub(crate) samples: u64,
     /// Classes K.
     pub(crate) outputs: u64,
@@ -138,6 +164,8 @@ pub(crate) enum Size {
     Parameters,
     /// Number of random features; every class has its own coefficients, so that the threshold is n.
     Features,
+    /// Number of training samples n.
+    Samples,
 }
 
 /// The points with the same value of every axis but width and seed, by ascending size.
@@ -169,7 +197,7 @@ impl Curve {
     pub(crate) fn position(&self, point: &Point) -> f64 {
         match self.size {
             Size::Parameters => point.parameters as f64,
-            Size::Features => point.width as f64,
+            Size::Features | Size::Samples => point.width as f64,
         }
     }
 
@@ -181,11 +209,12 @@ impl Curve {
             .collect()
     }
 
-    /// The size from which a model can fit any labels.
-    pub(crate) fn threshold(&self) -> f64 {
+    /// The size from which a model can fit any labels, where there is one.
+    pub(crate) fn threshold(&self) -> Option<f64> {
         match self.size {
-            Size::Parameters => self.samples as f64 * self.outputs as f64,
-            Size::Features => self.samples as f64,
+            Size::Parameters => Some(self.samples as f64 * self.outputs as f64),
+            Size::Features => Some(self.samples as f64),
+            Size::Samples => None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The sheet: panels above one another with one horizontal axis, a legend, and the thresholds marked through all of them.
 
-use super::canvas::{Anchor, Area, Canvas};
+use super::canvas::{Anchor, Area, Canvas, Stroke};
 use super::legend::{draw_legend, legend, legend_rows};
 use super::marks::{name_thresholds, thresholds};
 use super::panel::{self, ASIDE, INK, Line, Mean, Panel, TICK_SIZE};
@@ -58,17 +58,23 @@ fn plans(size: Size) -> Vec<Plan> {
         train: Some(Number::TrainError),
         height,
     };
+    let alone = |label, test, height| Plan {
+        label,
+        test,
+        train: None,
+        height,
+    };
     match size {
+        Size::Samples => vec![
+            alone("largest |c(x) − y|", Number::MaxError, 210.0),
+            alone("least gap", Number::SmallestGap, 130.0),
+            alone("largest |w|", Number::LargestWeight, 130.0),
+        ],
         Size::Parameters => vec![loss(225.0), error(165.0)],
         Size::Features => vec![
             loss(200.0),
             error(140.0),
-            Plan {
-                label: "coefficient norm",
-                test: Number::CoefficientNorm,
-                train: None,
-                height: 120.0,
-            },
+            alone("coefficient norm", Number::CoefficientNorm, 120.0),
         ],
     }
 }
@@ -111,11 +117,15 @@ pub(crate) fn draw(title: &str, curves: &[Curve]) -> Result<Figure, String> {
     let x_label = match size {
         Size::Parameters => "number of parameters",
         Size::Features => "number of random features N",
+        Size::Samples => "training samples n",
     };
     for (at, (panel, plan)) in panels.iter().zip(&plans).enumerate() {
         let last = at + 1 == panels.len();
         panel.axes(&mut canvas, last.then_some(x_label), plan.label);
         thresholds(&mut canvas, panel, curves);
+        if plan.test == Number::MaxError {
+            half(&mut canvas, panel);
+        }
         panel_curves(&mut canvas, panel, plan, curves);
     }
     if size == Size::Parameters {
@@ -127,6 +137,26 @@ pub(crate) fn draw(title: &str, curves: &[Curve]) -> Result<Figure, String> {
     }
     name_thresholds(&mut canvas, &panels[0], curves);
     Ok(Figure(canvas))
+}
+
+/// The error from which a label can no longer be read: halfway to the next.
+fn half(canvas: &mut Canvas, panel: &Panel) {
+    let stroke = Stroke {
+        colour: ASIDE,
+        width: 0.9,
+        dash: Some((1.5, 2.5)),
+    };
+    if let Some(y) = panel.horizontal(canvas, 0.5, stroke) {
+        let at = (LEFT + 5.0, y - 4.0);
+        canvas.text(
+            at,
+            "½: the label is lost",
+            TICK_SIZE,
+            Anchor::Start,
+            ASIDE,
+            false,
+        );
+    }
 }
 
 fn heading(canvas: &mut Canvas, title: &str, curves: &[Curve]) {
@@ -151,11 +181,18 @@ fn heading(canvas: &mut Canvas, title: &str, curves: &[Curve]) {
         .map(|k| k.to_string())
         .collect();
     canvas.text((LEFT, 20.0), title, 14, Anchor::Start, INK, false);
-    let aside = format!(
-        "n = {}, K = {}; {spread}",
-        samples.join(", "),
-        outputs.join(", ")
-    );
+    let aside = match curves.first().map(|curve| curve.size) {
+        Some(Size::Samples) => format!(
+            "K = {}; mean of {} seeds, band from least to greatest",
+            outputs.join(", "),
+            seeds.1
+        ),
+        _ => format!(
+            "n = {}, K = {}; {spread}",
+            samples.join(", "),
+            outputs.join(", ")
+        ),
+    };
     canvas.text((LEFT, 36.0), &aside, TICK_SIZE, Anchor::Start, ASIDE, false);
 }
 
@@ -174,7 +211,7 @@ fn horizontal(curves: &[Curve]) -> Scale {
     let (mut low, mut high) = sizes.fold((f64::INFINITY, 0.0f64), |(low, high), size| {
         (low.min(size), high.max(size))
     });
-    for threshold in curves.iter().map(Curve::threshold) {
+    for threshold in curves.iter().filter_map(Curve::threshold) {
         if threshold <= 2.0 * high && 2.0 * threshold >= low {
             (low, high) = (low.min(threshold), high.max(threshold));
         }
@@ -223,11 +260,21 @@ fn panel_curves(canvas: &mut Canvas, panel: &Panel, plan: &Plan, curves: &[Curve
     let line = |at: usize, curve: &Curve, number: Number, with_marker: bool| {
         let (colour, marker) = panel::style(at, curves.len());
         let points = curve.points.iter().filter_map(|point| {
+            // Errors of exact fits are 0, which no power of ten reaches; over decades, a deviation says less than the extremes.
+            let by_samples = curve.size == Size::Samples;
             let spread = point.numbers.get(&number)?;
+            if by_samples && spread.mean <= 0.0 {
+                return None;
+            }
+            let band = if by_samples {
+                (spread.min, spread.max)
+            } else {
+                spread.band()
+            };
             Some(Mean {
                 x: curve.position(point),
                 y: spread.mean,
-                band: (spread.n > 1).then(|| spread.band()),
+                band: (spread.n > 1).then_some(band),
             })
         });
         Line {

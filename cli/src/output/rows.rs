@@ -55,7 +55,7 @@ impl Form {
     pub(crate) fn of(name: &str) -> Self {
         let base = name.trim_end_matches("_mean").trim_end_matches("_sd");
         match base {
-            "params" | "axes" => Self::Json,
+            "params" | "axes" | "details" => Self::Json,
             "diverged" => Self::Flag,
             "width" | "depth" | "parameters" | "samples" | "outputs" | "epochs" | "epoch"
             | "subspace_dim" | "seed" | "trial" | "point" | "last_epoch" | "attempts"

@@ -4,6 +4,7 @@ mod bad_input;
 mod bench;
 mod cluster;
 mod deploy;
+mod experiments;
 mod harness;
 mod kill;
 #[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]

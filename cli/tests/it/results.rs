@@ -82,6 +82,7 @@ fn result(width: i64, seed: i64) -> TrialResult {
         },
         diverged: width == 2 && seed == 0,
         coefficient_norm: None,
+        details: None,
         parameters: 795 * width as u64 + 10,
         weights: None,
         device: "cpu".to_owned(),

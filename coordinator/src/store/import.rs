@@ -58,4 +58,5 @@ pub(super) fn same(ours: &TrialResult, theirs: &TrialResult) -> bool {
         && ours.diverged == theirs.diverged
         && ours.coefficient_norm == theirs.coefficient_norm
         && ours.parameters == theirs.parameters
+        && ours.details == theirs.details
 }

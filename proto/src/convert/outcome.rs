@@ -1,5 +1,6 @@
 //! Measurements, results and failures.
 
+use descent_spec::details::Details;
 use descent_spec::id::ContentHash;
 use descent_spec::outcome::{Failure, Measurement, TrialResult};
 
@@ -78,6 +79,12 @@ impl TryFrom<v1::TrialResult> for TrialResult {
             diverged: wire.diverged,
             coefficient_norm: finite(wire.coefficient_norm, "coefficient_norm")?,
             parameters: wire.parameters,
+            details: if wire.details.is_empty() {
+                None
+            } else {
+                let details = Details::from_json(&wire.details);
+                Some(details.map_err(|error| InvalidField::new("details", error.to_string()))?)
+            },
             weights: if wire.weights.is_empty() {
                 None
             } else {
@@ -98,6 +105,10 @@ impl From<&TrialResult> for v1::TrialResult {
             diverged: domain.diverged,
             coefficient_norm: domain.coefficient_norm.filter(|x| x.is_finite()),
             parameters: domain.parameters,
+            details: domain
+                .details
+                .as_ref()
+                .map_or_else(String::new, Details::to_json),
             weights: domain.weights.map_or_else(Vec::new, |hash| hash.0.to_vec()),
             device: domain.device.clone(),
             instruction_set: domain.instruction_set.clone(),

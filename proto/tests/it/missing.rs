@@ -88,6 +88,9 @@ fn completions() {
             ("result.coefficient_norm", |wire| {
                 wire.result.as_mut().unwrap().coefficient_norm = Some(f64::NAN);
             }),
+            ("result.details", |wire| {
+                wire.result.as_mut().unwrap().details = "{\"boredom\":1}".to_owned();
+            }),
             ("result.last.test_error", |wire| {
                 let last = &mut wire.result.as_mut().unwrap().last;
                 last.as_mut().unwrap().test_error = Some(1.5);

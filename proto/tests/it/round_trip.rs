@@ -3,6 +3,7 @@
 use descent_proto::convert::known;
 use descent_proto::v1;
 use descent_spec::data::{Image, KnownData};
+use descent_spec::details::{Details, Expressivity};
 use descent_spec::id::{AttemptNumber, ContentHash, Identity, PackKey, SessionId, TrialId};
 use descent_spec::lease::{
     Artifact, Claimed, Directive, Fence, Held, Purpose, SessionDirective, Verdict,
@@ -48,12 +49,29 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn details()(
+        (distinct, direction, misfits): (u32, u32, u32),
+        (max_error, smallest_gap, largest_weight) in (loss(), loss(), loss()),
+    ) -> Details {
+        Details::Expressivity(Expressivity {
+            distinct,
+            direction,
+            misfits,
+            max_error,
+            smallest_gap,
+            largest_weight,
+        })
+    }
+}
+
+prop_compose! {
     fn result()(
         stop in select(StopReason::ALL),
         last in measurement(),
         diverged: bool,
         coefficient_norm in loss(),
         parameters: u64,
+        details in of(details()),
         weights in of(any::<[u8; 32]>().prop_map(ContentHash)),
         (device, instruction_set) in ("[a-z:0-9]{1,8}", "[a-z0-9.-]{1,8}"),
         train_ms: u64,
@@ -64,6 +82,7 @@ prop_compose! {
             diverged,
             coefficient_norm,
             parameters,
+            details,
             weights,
             device,
             instruction_set,

@@ -11,7 +11,7 @@ use crate::shape::{self, DataShape, TooFewSamples};
 use crate::sweep::{
     Mistakes, Path, Report, Source, Sweep, each_path, is_required, may_apply, missing, source,
 };
-use crate::trial::{Experiment, FeatureKind, ModelSpec, TrialSpec};
+use crate::trial::{Experiment, ModelSpec, TrialSpec};
 use crate::value::Value;
 use crate::values::Unresolved;
 
@@ -70,11 +70,9 @@ fn suspicious(grid: &Grid, path: &Path<'_>, experiment: Experiment) -> bool {
     if Key::ALL.iter().any(lacks) {
         return true;
     }
-    let wants_features = experiment == Experiment::RandomFeatures;
-    let misfit = values(path, Key::ModelKind).iter().any(|kind| {
-        let features = kind.as_text().and_then(FeatureKind::from_word).is_some();
-        features != wants_features
-    });
+    let misfit = values(path, Key::ModelKind)
+        .iter()
+        .any(|kind| kind.as_text().is_some_and(|kind| !experiment.takes(kind)));
     let most = |key: Key| {
         let whole = |value: &Value| match value {
             Value::Integer(value) => *value,

@@ -220,7 +220,12 @@ impl Grid {
         let spec = values.resolve().expect("checked when the grid was made");
         let known = self.data[spec.data.dataset.as_str()];
         let shape = DataShape::of(&known, &spec.data).expect("checked when the grid was made");
-        let parameters = shape::parameters(&spec.model, known.inputs, known.image, known.outputs);
+        let parameters = match spec.model {
+            ModelSpec::Closed(closed) => closed.parameters(shape.inputs, shape.train_samples),
+            ModelSpec::Mlp { .. } | ModelSpec::Conv { .. } | ModelSpec::Features { .. } => {
+                shape::parameters(&spec.model, known.inputs, known.image, known.outputs)
+            }
+        };
         Some(Candidate {
             values,
             spec,
@@ -243,7 +248,7 @@ impl Grid {
                     .or_insert_with(count)
             }
             ModelSpec::Mlp { .. } | ModelSpec::Conv { .. } => count(),
-            ModelSpec::Features { .. } => 1,
+            ModelSpec::Features { .. } | ModelSpec::Closed(_) => 1,
         };
         shape::cost_with(spec, shape, measurements)
     }

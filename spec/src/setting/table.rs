@@ -63,7 +63,8 @@ const STRENGTH: Kind = Kind::Float {
 };
 const SCOPE: Kind = Kind::Word(&["never", "below-threshold", "always"]);
 
-const CLOSED_FORMS: &[&str] = &["fourier-features", "relu-features"];
+const CLOSED_FORMS: &[&str] = &["fourier-features", "relu-features", "interpolator"];
+const RANDOM_FEATURES: &[&str] = &["fourier-features", "relu-features"];
 /// Means something for networks, trained by gradient descent.
 const NETWORK: Applies = Applies::All(&[Condition {
     key: Key::ModelKind,
@@ -85,11 +86,27 @@ const UNIFORM: Applies = Applies::All(&[
         test: Test::Absent,
     },
 ]);
-/// Means something for closed forms.
+/// Means something for random features.
 const FEATURES: Applies = Applies::All(&[Condition {
     key: Key::ModelKind,
-    test: Test::OneOf(CLOSED_FORMS),
+    test: Test::OneOf(RANDOM_FEATURES),
 }]);
+/// Means something for the network that takes any labels.
+const INTERPOLATOR: Applies = Applies::All(&[Condition {
+    key: Key::ModelKind,
+    test: Test::OneOf(&["interpolator"]),
+}]);
+/// Means something for models of a chosen width.
+const SIZED: Applies = Applies::All(&[
+    Condition {
+        key: Key::ModelKind,
+        test: Test::NoneOf(&["interpolator"]),
+    },
+    Condition {
+        key: Key::ModelShape,
+        test: Test::Absent,
+    },
+]);
 
 /// Models whose width must be given.
 const WITHOUT_OWN_WIDTH: Condition = Condition {
@@ -113,8 +130,12 @@ settings! {
         "Name of a known data set, or a path.";
     DataLabelNoise = "data.label_noise", Some("label_noise"),
         SHARE, Fallback::Float(0.0), "",
-        Applies::Always, DECIDES,
+        Applies::All(&[Condition { key: Key::DataLabels, test: Test::OneOf(&["true"]) }]), DECIDES,
         "Share of training labels replaced by another class, drawn uniformly.";
+    DataLabels = "data.labels", Some("labels"),
+        Kind::Word(&["true", "random"]), Fallback::Word("true"), "",
+        Applies::Always, DECIDES,
+        "Training labels: the data set's own, or each drawn uniformly from all classes with `data.seed`, once.";
     DataSamples = "data.samples", Some("samples"),
         COUNT, Fallback::All, "",
         Applies::Always, DECIDES,
@@ -124,6 +145,7 @@ settings! {
         Applies::Any(&[
                 Condition { key: Key::DataSamples, test: Test::Given },
                 Condition { key: Key::DataLabelNoise, test: Test::NonZero },
+                Condition { key: Key::DataLabels, test: Test::OneOf(&["random"]) },
                 Condition { key: Key::DataValidation, test: Test::NonZero },
             ]), DECIDES,
         "Which samples are drawn, which labels are noisy.";
@@ -148,7 +170,7 @@ settings! {
         NETWORK, DECIDES,
         "How measured epochs are spread: evenly on a log scale, every so many, or only the end. The last epoch is always measured.";
     Experiment = "experiment", None,
-        Kind::Word(&["risk-curve", "random-features"]), Fallback::Word("risk-curve"), "",
+        Kind::Word(&["risk-curve", "random-features", "expressivity"]), Fallback::Word("risk-curve"), "",
         Applies::Always, OF_THE_SWEEP,
         "The kind of question.";
     MaskDensity = "mask.density", Some("density"),
@@ -167,6 +189,10 @@ settings! {
         Kind::Integer { min: 1, max: 64 }, Fallback::Integer(1), "layers",
         UNIFORM, DECIDES,
         "Number of hidden layers.";
+    ModelDirections = "model.directions", Some("directions"),
+        Kind::Integer { min: 1, max: 10_000 }, Fallback::Integer(1), "",
+        INTERPOLATOR, DECIDES,
+        "Random directions that are tried; the one whose projections lie farthest apart is taken.";
     ModelInit = "model.init", None,
         Kind::Word(&["glorot-uniform", "glorot-normal", "he-normal", "normal"]), Fallback::Word("glorot-uniform"), "",
         NETWORK, DECIDES,
@@ -176,9 +202,13 @@ settings! {
         Applies::All(&[Condition { key: Key::ModelInit, test: Test::OneOf(&["normal"]) }]), DECIDES,
         "Standard deviation of the initial weights.";
     ModelKind = "model.kind", None,
-        Kind::Word(&["mlp", "lenet-5", "conv-2", "conv-4", "conv-6", "resnet-20", "fourier-features", "relu-features"]), Fallback::Word("mlp"), "",
+        Kind::Word(&["mlp", "lenet-5", "conv-2", "conv-4", "conv-6", "resnet-20", "fourier-features", "relu-features", "interpolator"]), Fallback::Word("mlp"), "",
         Applies::Always, DECIDES,
-        "What learns: a fully connected ReLU network, a convolution network, or least squares on random features.";
+        "What learns: a fully connected ReLU network, a convolution network, least squares on random features, or the network of 2n + d weights that takes any labels.";
+    ModelPrecision = "model.precision", Some("precision"),
+        Kind::Word(&["f32", "f64", "double-double"]), Fallback::Word("double-double"), "",
+        INTERPOLATOR, DECIDES,
+        "What it is computed in: 24, 53 or 106 bits.";
     ModelRidge = "model.ridge", Some("ridge"),
         Kind::Float { min: Bound::Closed(0.0), max: Bound::Closed(1e12) }, Fallback::Float(0.0), "",
         FEATURES, DECIDES,
@@ -189,7 +219,7 @@ settings! {
         "Units of each hidden layer, from the inputs on; in place of `model.width` and `model.depth`.";
     ModelWidth = "model.width", Some("width"),
         Kind::Integer { min: 1, max: MAX_UNITS }, Fallback::RequiredWhere(&WITHOUT_OWN_WIDTH), "units",
-        Applies::All(&[Condition { key: Key::ModelShape, test: Test::Absent }]), DECIDES,
+        SIZED, DECIDES,
         "Units per hidden layer, channels of the first convolution (the other hidden layers scale with it; default: the architecture's own, 6, 64 or 16), or number of random features.";
     Seed = "seed", None,
         SEED, Fallback::Integer(0), "",

@@ -10,7 +10,7 @@ use super::path::{Path, Source, each_path, may, may_apply, source};
 use super::suggest;
 use super::{RUN_SETTINGS, Sweep};
 use crate::setting::{Applies, Fallback, Key, Kind};
-use crate::trial::{Experiment, FeatureKind};
+use crate::trial::Experiment;
 use crate::value::Value;
 
 /// Checks a file that is TOML. What depends on a value that is wrong is let pass: it is judged when that is mended.
@@ -196,15 +196,10 @@ fn mismatch(report: &mut Report<'_>, path: &Path<'_>, experiment: Experiment) ->
         return false;
     }
     let before = report.len();
-    let wants_features = experiment == Experiment::RandomFeatures;
-    let fits = |value: &Value| {
-        value.as_text().and_then(FeatureKind::from_word).is_some() == wants_features
-    };
+    let fits = |value: &Value| value.as_text().is_some_and(|kind| experiment.takes(kind));
     let help = || {
         let kinds = match Key::ModelKind.setting().kind {
-            Kind::Word(words) => words
-                .iter()
-                .filter(|word| (FeatureKind::from_word(word).is_some()) == wants_features),
+            Kind::Word(words) => words.iter().filter(|word| experiment.takes(word)),
             _ => unreachable!("model.kind is a word"),
         };
         let kinds: Vec<String> = kinds.map(|word| format!("\"{word}\"")).collect();
@@ -232,8 +227,8 @@ fn mismatch(report: &mut Report<'_>, path: &Path<'_>, experiment: Experiment) ->
                 help(),
             );
         }
-        Source::Default if wants_features => {
-            let message = "random features need a kind".to_owned();
+        Source::Default if experiment.is_closed_form() => {
+            let message = format!("experiment \"{experiment}\" needs a kind of model");
             let place = path[0].groups.iter().find(|(name, _)| name == "model");
             let place = place.map_or(0..0, |(_, span)| span.clone());
             report.add_with_help(place, "model.kind", message, help());

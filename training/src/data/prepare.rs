@@ -1,7 +1,7 @@
 //! What a trial trains and tests on: samples drawn, labels made noisy, inputs scaled and centred.
 
 use descent_spec::data::Image;
-use descent_spec::trial::DataSpec;
+use descent_spec::trial::{DataSpec, Labels};
 
 use super::dataset::{Dataset, Samples};
 use super::error::DataError;
@@ -20,6 +20,8 @@ pub struct Prepared {
     pub train_x: Vec<f32>,
     /// Training labels, as noisy as the spec asked for.
     pub train_y: Vec<u8>,
+    /// Where each training sample stands among the data set's training samples, from 0.
+    pub train_index: Vec<usize>,
     /// Held-out inputs, like `train_x`.
     pub validation_x: Vec<f32>,
     /// Held-out labels, true.
@@ -74,6 +76,7 @@ pub fn prepare(dataset: &Dataset, spec: &DataSpec) -> Result<Prepared, DataError
         image: dataset.image,
         train_x: scale(&dataset.train, &train),
         train_y: Vec::new(),
+        train_index: train.clone(),
         validation_x: scale(&dataset.train, &validation),
         validation_y: labels(&dataset.train, &validation),
         test_x: scale(&dataset.test, &test),
@@ -81,16 +84,23 @@ pub fn prepare(dataset: &Dataset, spec: &DataSpec) -> Result<Prepared, DataError
         true_y: labels(&dataset.train, &train),
         seed: spec.seed,
     };
-    prepared.train_y = prepared.labels(spec.label_noise);
+    prepared.train_y = prepared.labels(spec.labels, spec.label_noise);
     Ok(prepared)
 }
 
 impl Prepared {
-    /// The training labels with another share of noise: exactly `round(noise · n)` of them replaced by another class, each
+    /// Other training labels: random ones, each drawn uniformly from all classes, or true ones with another share of noise, exactly `round(noise · n)` of them replaced by another class, each
     /// other class being equally likely.
     #[must_use]
-    pub fn labels(&self, noise: f64) -> Vec<u8> {
+    pub fn labels(&self, kind: Labels, noise: f64) -> Vec<u8> {
         let samples = self.true_y.len();
+        if kind == Labels::Random {
+            let classes = u32::try_from(self.outputs).expect("classes are counted in bytes");
+            let mut stream = Stream::new("labels", self.seed, 0);
+            let class =
+                |_| u8::try_from(stream.below(classes)).expect("classes are counted in bytes");
+            return (0..samples).map(class).collect();
+        }
         let others = u32::try_from(self.outputs - 1).expect("classes are counted in bytes");
         let mut stream = Stream::new("noise", self.seed, 0);
         // Drawn for every sample whatever the share is, and in the samples' order, so that shares are nested.

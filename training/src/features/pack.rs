@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use descent_spec::id::ContentHash;
 use descent_spec::outcome::{Measurement, StopReason, TrialResult};
-use descent_spec::trial::{DataSpec, FeatureKind, ModelSpec};
+use descent_spec::trial::{DataSpec, FeatureKind, Labels, ModelSpec};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 use safetensors::tensor::{Dtype, TensorView, serialize};
@@ -74,6 +74,7 @@ struct Asked {
     key: u64,
     width: usize,
     ridge: f64,
+    labels: Labels,
     label_noise: f64,
 }
 
@@ -118,6 +119,7 @@ impl FeaturePack {
             seed: member.spec.seed,
             content: member.data,
             data: DataSpec {
+                labels: Labels::True,
                 label_noise: 0.0,
                 dataset: String::new(),
                 ..member.spec.data.clone()
@@ -127,6 +129,7 @@ impl FeaturePack {
             key: member.key,
             width: usize::try_from(width).expect("usize has at least 32 bits"),
             ridge,
+            labels: member.spec.data.labels,
             label_noise: member.spec.data.label_noise,
         };
         if asked.width == 0 {
@@ -289,7 +292,7 @@ impl Group {
 
 impl Asked {
     fn solve(self, prepared: &Prepared, map: &RandomMap, kind: FeatureKind) -> Solved {
-        let labels = prepared.labels(self.label_noise);
+        let labels = prepared.labels(self.labels, self.label_noise);
         let features =
             map.features(&prepared.train_x, self.width) * faer::Scale(scale(kind, self.width));
         let targets = Mat::from_fn(labels.len(), prepared.outputs, |row, output| {
@@ -337,6 +340,7 @@ impl Solved {
             diverged: self.coefficients.is_none() || measurement.test_loss.is_none(),
             coefficient_norm: self.coefficients.as_ref().map(Mat::norm_l2),
             parameters: self.width as u64 * outputs as u64,
+            details: None,
             weights: weights.as_deref().map(ContentHash::of),
             device: Device::Cpu.to_string(),
             instruction_set: Device::Cpu.instruction_set(),

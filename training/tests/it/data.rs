@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use descent_spec::trial::DataSpec;
+use descent_spec::trial::{DataSpec, Labels};
 use descent_training::data::{DataError, DataStore, Dataset, Samples, prepare, read_folder};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -367,6 +367,7 @@ fn spec(samples: u32, validation: u32, label_noise: f64, seed: u64) -> DataSpec 
         validation,
         test_samples: Some(50),
         centre: false,
+        labels: Labels::True,
         label_noise,
         seed,
     }
@@ -429,10 +430,10 @@ fn no_sample_is_drawn_twice() {
 #[test]
 fn noise_is_exact_nested_and_uniform_over_the_other_classes() {
     let prepared = prepare(&gaussians(), &spec(1_999, 0, 0.0, 5)).unwrap();
-    let clean = prepared.labels(0.0);
+    let clean = prepared.labels(Labels::True, 0.0);
     assert_eq!(prepared.train_y, clean);
     let changed = |noise: f64| -> Vec<(usize, u8)> {
-        let noisy = prepared.labels(noise);
+        let noisy = prepared.labels(Labels::True, noise);
         (0..1_999)
             .filter(|&index| noisy[index] != clean[index])
             .map(|index| (index, noisy[index]))
@@ -459,7 +460,7 @@ fn noise_is_exact_nested_and_uniform_over_the_other_classes() {
         prepare(&gaussians(), &spec(1_999, 0, 0.25, 5))
             .unwrap()
             .train_y,
-        prepared.labels(0.25)
+        prepared.labels(Labels::True, 0.25)
     );
 }
 

@@ -10,6 +10,7 @@ mod convolution;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod data;
+mod expressivity;
 mod features;
 mod gradient;
 mod mask;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use descent_spec::outcome::{Measurement, TrialResult};
 use descent_spec::trial::{
-    DataSpec, EvaluateSpec, Experiment, Init, Loss, MaskSpec, ModelSpec, Optimizer, Schedule,
-    Scope, Spread, TrainSpec, TrialSpec,
+    DataSpec, EvaluateSpec, Experiment, Init, Labels, Loss, MaskSpec, ModelSpec, Optimizer,
+    Schedule, Scope, Spread, TrainSpec, TrialSpec,
 };
 use descent_training::data::DataStore;
 use descent_training::device::Device;
@@ -35,6 +35,7 @@ pub(crate) fn spec(width: u32) -> TrialSpec {
             validation: 10,
             test_samples: Some(30),
             centre: true,
+            labels: Labels::True,
             label_noise: 0.0,
             seed: 1,
         },

@@ -203,6 +203,7 @@ impl Player {
             last: measurement(self.epoch, &self.weights),
             diverged: false,
             coefficient_norm: None,
+            details: None,
             parameters: 1,
             weights: Some(ContentHash::of(&self.weights)),
             device: "cpu".to_owned(),

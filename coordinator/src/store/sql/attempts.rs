@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use descent_spec::details::Details;
 use descent_spec::id::{SessionId, Timestamp};
 use descent_spec::outcome::{Failure, Measurement, TrialResult};
 use descent_spec::state::TrialState;
@@ -31,8 +32,8 @@ statements! {
             committed_at = excluded.committed_at";
     RESULT = "INSERT INTO result (trial_id, attempt, stop, epoch, train_loss, train_error,
             validation_loss, validation_error, test_loss, test_error, dead_units, coefficient_norm,
-            diverged, parameters, weights, device, instruction_set, train_ms, finished_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
+            diverged, parameters, weights, device, instruction_set, train_ms, finished_at, details)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
     SUCCEED_ATTEMPTS = concat!("UPDATE attempt SET outcome = 'succeeded', ended_at = $2
         WHERE ended_at IS NULL AND trial_id IN ", dialect::ints!("$1"));
     SUCCEED = concat!("UPDATE trial
@@ -279,6 +280,7 @@ pub(super) async fn insert_result(
         .bind(&result.instruction_set)
         .bind(row::signed(result.train_ms))
         .bind(now.0)
+        .bind(result.details.as_ref().map(Details::to_json))
         .execute(conn)
         .await?;
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use descent_spec::details::Details;
 use descent_spec::id::Timestamp;
 use descent_spec::outcome::{Measurement, StopReason, TrialResult};
 
@@ -15,7 +16,7 @@ statements! {
         FROM trial JOIN trial_spec AS spec ON spec.trial_id = trial.id
         WHERE trial.identity IN ", dialect::texts!("$1"), " ORDER BY trial.id", dialect::for_update!("trial"));
     RESULT = "SELECT stop, epoch, train_loss, train_error, validation_loss, validation_error, test_loss, test_error,
-            dead_units, coefficient_norm, diverged, parameters, weights, device, instruction_set, train_ms
+            dead_units, coefficient_norm, diverged, parameters, weights, device, instruction_set, train_ms, details
         FROM result WHERE trial_id = $1";
     WAITING = "SELECT COUNT(*) AS waiting FROM trial
         WHERE parent_id = $1 AND state IN ('blocked', 'ready', 'leased', 'delayed')";
@@ -130,6 +131,7 @@ fn read(found: &Row) -> Result<TrialResult, StoreError> {
         diverged: row::int(found, "diverged")? != 0,
         coefficient_norm: number("coefficient_norm")?,
         parameters: row::unsigned(found, "parameters")?,
+        details: row::json_or_none(found, "details", Details::from_json)?,
         weights: row::digest_or_none(found, "weights")?,
         device: row::text(found, "device")?,
         instruction_set: row::text(found, "instruction_set")?,

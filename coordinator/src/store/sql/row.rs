@@ -63,6 +63,18 @@ pub(super) fn word<T>(
     from_word(&found).ok_or_else(|| odd(column, &found))
 }
 
+/// A JSON document that may be missing.
+pub(super) fn json_or_none<T, E>(
+    row: &Row,
+    column: &str,
+    from_json: impl Fn(&str) -> Result<T, E>,
+) -> Result<Option<T>, StoreError> {
+    let found = text_or_none(row, column)?;
+    found
+        .map(|text| from_json(&text).map_err(|_| odd(column, &text)))
+        .transpose()
+}
+
 /// What the schema's checks rule out, unless somebody wrote to the tables by hand.
 fn odd(column: &str, found: &str) -> StoreError {
     StoreError::Database(format!(

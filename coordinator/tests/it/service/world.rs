@@ -448,6 +448,7 @@ pub(crate) fn result() -> TrialResult {
         last: measurement(),
         diverged: false,
         coefficient_norm: None,
+        details: None,
         parameters: 17,
         weights: None,
         device: "cpu".to_owned(),

@@ -168,6 +168,7 @@ pub(super) fn result() -> TrialResult {
         last: measurement(5, 0.125),
         diverged: false,
         coefficient_norm: None,
+        details: None,
         parameters: 10,
         weights: None,
         device: "cpu".to_owned(),

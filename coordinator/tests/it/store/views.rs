@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use descent_coordinator::reader::{Cell, ColumnKind, Table};
+use descent_spec::details::{Details, Expressivity};
 use descent_spec::outcome::TrialResult;
 
 use super::fixture::{self, Fixture, at, fence, measurement, new_sweep, new_trial, result};
@@ -159,11 +160,87 @@ async fn a_curve_has_the_mean_and_the_deviation_of_its_seeds() {
     assert_eq!(alone.rows, [[Cell::Int(1), Cell::Null]]);
 }
 
+/// Networks built for 100 samples with two seeds: one fits, one does not.
+async fn build(f: &Fixture) {
+    let mut sweep = new_sweep("built", 2);
+    sweep.experiment = "expressivity".to_owned();
+    let sweep = f.submit(&sweep).await;
+    let slice = descent_coordinator::store::Slice {
+        sweep,
+        from: 0,
+        to: 2,
+        trials: (0..2).map(new_trial).collect(),
+        last: true,
+    };
+    f.store.expand(&slice, at(0)).await.unwrap();
+    let worker = f.open(1).await;
+    for (misfits, trial) in (0_u32..).zip(f.claim(worker, 2).await) {
+        let details = Details::Expressivity(Expressivity {
+            distinct: 90 + misfits,
+            direction: 0,
+            misfits,
+            max_error: Some(if misfits == 0 { 1e-27 } else { 0.75 }),
+            smallest_gap: Some(1e-9),
+            largest_weight: (misfits == 0).then_some(2e9),
+        });
+        let result = TrialResult {
+            details: Some(details),
+            ..result()
+        };
+        let done = [(fence(worker, &trial), result)];
+        f.store.complete(&done, at(2)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn details_of_an_experiment_are_columns_of_its_view() {
+    let sqlite = fixture::sqlite().await;
+    build(&sqlite).await;
+    let table = ask(
+        &sqlite,
+        "SELECT n, exact_share, distinct_min, misfits_mean, misfits_max, max_error_max, smallest_gap_min, largest_weight_mean, precision, labels
+         FROM expressivity",
+    )
+    .await;
+    let text = |text: &str| Cell::Text(text.to_owned());
+    assert_eq!(
+        table.rows,
+        [[
+            Cell::Int(2),
+            Cell::Float(0.5),
+            Cell::Int(90),
+            Cell::Float(0.5),
+            Cell::Int(1),
+            Cell::Float(0.75),
+            Cell::Float(1e-9),
+            Cell::Float(2e9),
+            text("double-double"),
+            text("true"),
+        ]]
+    );
+    let Some(postgres) = fixture::postgres().await else {
+        return;
+    };
+    build(&postgres).await;
+    for sql in [
+        "SELECT * FROM expressivity",
+        "SELECT details FROM results ORDER BY point",
+    ] {
+        assert_same(&ask(&sqlite, sql).await, &ask(&postgres, sql).await, sql);
+    }
+}
+
 #[tokio::test]
 async fn every_documented_column_is_there_and_every_column_is_documented() {
     let f = fixture::sqlite().await;
     let page = page();
-    for view in ["trials", "metrics", "risk_curve", "random_features"] {
+    for view in [
+        "trials",
+        "metrics",
+        "risk_curve",
+        "random_features",
+        "expressivity",
+    ] {
         let section = page.split(&format!("\n## `{view}`")).nth(1).expect(view);
         let section = section.split("\n## ").next().unwrap();
         let mut documented: Vec<&str> = section

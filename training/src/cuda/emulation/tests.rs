@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use descent_spec::outcome::{Measurement, TrialResult};
 use descent_spec::trial::{
-    DataSpec, EvaluateSpec, Experiment, Init, Loss, MaskSpec, ModelSpec, Optimizer, Schedule,
-    Scope, Spread, TrainSpec, TrialSpec,
+    DataSpec, EvaluateSpec, Experiment, Init, Labels, Loss, MaskSpec, ModelSpec, Optimizer,
+    Schedule, Scope, Spread, TrainSpec, TrialSpec,
 };
 
 use super::super::stack::Stack;
@@ -34,6 +34,7 @@ fn spec(width: u32, depth: u32, change: impl FnOnce(&mut TrialSpec)) -> TrialSpe
             validation: 10,
             test_samples: Some(30),
             centre: true,
+            labels: Labels::True,
             label_noise: 0.0,
             seed: 1,
         },

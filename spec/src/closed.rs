@@ -1,0 +1,89 @@
+//! Models in closed form other than random features: what they are, how large, what they cost.
+
+use crate::shape::DataShape;
+use crate::state::words;
+
+words!(
+    /// The numbers that a closed form is computed in.
+    Precision {
+        /// IEEE single precision: 24 bits.
+        F32 = "f32",
+        /// IEEE double precision: 53 bits.
+        F64 = "f64",
+        /// The unevaluated sum of two doubles: 106 bits (Dekker 1971).
+        DoubleDouble = "double-double",
+    }
+);
+
+/// A model that is solved for, not trained by steps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Closed {
+    /// The network of 2n + d weights that takes any n values on n samples: Σ w_j max(⟨a, x⟩ − b_j, 0) (Zhang et al. 2017, Theorem 1).
+    Interpolator {
+        /// Directions a that are drawn; the one whose projections lie farthest apart is taken.
+        directions: u32,
+        /// What it is computed in.
+        precision: Precision,
+    },
+}
+
+impl Closed {
+    /// The word of `model.kind`.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Interpolator { .. } => "interpolator",
+        }
+    }
+
+    /// Count of weights with d inputs and n samples: 2n + d.
+    #[must_use]
+    pub fn parameters(&self, inputs: u32, samples: u32) -> u64 {
+        match self {
+            Self::Interpolator { .. } => u64::from(inputs) + 2 * u64::from(samples),
+        }
+    }
+
+    /// Floating-point operations, measurements included.
+    pub(crate) fn cost(&self, shape: &DataShape) -> f64 {
+        match *self {
+            Self::Interpolator {
+                directions,
+                precision,
+            } => {
+                let (d, n) = (f64::from(shape.inputs), f64::from(shape.train_samples));
+                let held_out = f64::from(shape.validation_samples) + f64::from(shape.test_samples);
+                // Of a sample, about half of the n kinks lie below its projection.
+                let terms = n * (n + held_out) / 2.0;
+                let projections = d * (f64::from(directions) * n + held_out);
+                precision.operations() * (terms * 4.0 + projections * 2.0)
+            }
+        }
+    }
+
+    /// Bytes of its own buffers.
+    pub(crate) fn memory(&self, shape: &DataShape) -> u64 {
+        match self {
+            Self::Interpolator { .. } => {
+                let samples = u64::from(shape.train_samples)
+                    + u64::from(shape.validation_samples)
+                    + u64::from(shape.test_samples);
+                // Projections, kinks, weights and outputs of 16 bytes, two of each while a better direction is looked for, and
+                // the order of samples.
+                samples
+                    .saturating_mul(8 * 16)
+                    .saturating_add(u64::from(shape.inputs) * 8)
+            }
+        }
+    }
+}
+
+impl Precision {
+    /// Operations of the processor that one addition or multiplication takes.
+    const fn operations(self) -> f64 {
+        match self {
+            Self::F32 | Self::F64 => 1.0,
+            Self::DoubleDouble => 15.0,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What an experiment says of a trial beyond the numbers that all trials have.
+
+use serde::{Deserialize, Serialize};
+
+/// Numbers of one experiment. Stored and sent as JSON; the experiment's view shows each as a column.
+///
+/// No number is ever infinite or none: what is not finite is `None`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Details {
+    /// How well a network of 2n + d weights fits.
+    Expressivity(Expressivity),
+}
+
+/// How well a network that was built for n samples takes their labels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expressivity {
+    /// Samples that differ: each has a kink and a weight.
+    pub distinct: u32,
+    /// Which of the directions tried it is built along, from 0.
+    pub direction: u32,
+    /// Training samples whose label is not the whole number nearest to the output.
+    pub misfits: u32,
+    /// The largest distance of an output from its label.
+    pub max_error: Option<f64>,
+    /// The least distance of two projections; `None` for one sample.
+    pub smallest_gap: Option<f64>,
+    /// The largest |w|.
+    pub largest_weight: Option<f64>,
+}
+
+impl Details {
+    /// As JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("finite numbers and plain names")
+    }
+
+    /// From JSON.
+    ///
+    /// # Errors
+    /// When it is none of these.
+    pub fn from_json(text: &str) -> Result<Self, InvalidDetails> {
+        serde_json::from_str(text).map_err(|error| InvalidDetails(error.to_string()))
+    }
+}
+
+/// A text that is not the details of a result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("these are no details that this descent knows: {0}")]
+pub struct InvalidDetails(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn details_are_the_same_after_json() {
+        let details = Details::Expressivity(Expressivity {
+            distinct: 3,
+            direction: 0,
+            misfits: 1,
+            max_error: Some(0.1 + 0.2),
+            smallest_gap: None,
+            largest_weight: Some(1e300),
+        });
+        let json = details.to_json();
+        assert_eq!(Details::from_json(&json), Ok(details));
+        assert!(
+            json.starts_with(r#"{"expressivity":{"distinct":3"#),
+            "{json}"
+        );
+        assert!(Details::from_json(r#"{"expressivity":{"distinct":3}}"#).is_err());
+    }
+}
