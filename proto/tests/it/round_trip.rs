@@ -50,7 +50,7 @@ prop_compose! {
 
 prop_compose! {
     fn details()(
-        (distinct, direction, misfits): (u32, u32, u32),
+        (distinct, direction, misfits) in any::<(u32, u32, u32)>(),
         (max_error, smallest_gap, largest_weight) in (loss(), loss(), loss()),
     ) -> Details {
         Details::Expressivity(Expressivity {

@@ -171,25 +171,27 @@ fn around(key: Key) -> String {
     };
     add(Key::DataDataset, "\"mnist-4k\"");
     add(Key::ModelKind, "\"mlp\"");
-    let features = given
-        .iter()
-        .any(|(key, value)| *key == Key::ModelKind && value != "\"mlp\"");
+    let kind = given.iter().find(|(key, _)| *key == Key::ModelKind);
+    let kind = kind.map_or_else(String::new, |(_, value)| value.trim_matches('"').to_owned());
     let mut add = |key: Key, value: &str| {
         if given.iter().all(|(other, _)| *other != key) {
             given.push((key, value.to_owned()));
         }
     };
-    if features {
-        add(Key::Experiment, "\"random-features\"");
-    } else {
-        add(Key::TrainEpochs, "5");
-        add(Key::TrainOptimizerLr, "0.5");
+    match kind.as_str() {
+        "interpolator" => add(Key::Experiment, "\"expressivity\""),
+        "fourier-features" | "relu-features" => add(Key::Experiment, "\"random-features\""),
+        _ => {
+            add(Key::TrainEpochs, "5");
+            add(Key::TrainOptimizerLr, "0.5");
+        }
     }
     let reuses =
         given.iter().any(|(key, _)| *key == Key::TrainWeightReuse) || key == Key::TrainWeightReuse;
     // A shape takes the width's place.
     let axis = matches!(key, Key::ModelWidth | Key::ModelShape) || reuses;
-    if !axis {
+    let has_width = kind != "interpolator";
+    if !axis && has_width {
         given.push((Key::ModelWidth, "7".to_owned()));
     }
     given.retain(|(other, _)| *other != key);

@@ -172,7 +172,10 @@ mod tests {
             fit::<f64>(1000).0
         );
         let single = fit::<f32>(1000).0;
-        assert!(!(single < 0.5), "single precision ends before: {single}");
+        assert!(
+            single.is_nan() || single >= 0.5,
+            "single precision ends before: {single}"
+        );
         assert!(fit::<Double>(1000).0 < 1e-18, "{}", fit::<Double>(1000).0);
     }
 

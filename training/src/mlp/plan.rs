@@ -53,7 +53,7 @@ impl Plan {
             ModelSpec::Mlp { hidden, init } => (hidden.as_slice(), *init),
             // Its layers are its own affair; all else is shared.
             ModelSpec::Conv { init, .. } => (&[][..], *init),
-            ModelSpec::Features { .. } => {
+            ModelSpec::Features { .. } | ModelSpec::Closed(_) => {
                 return bad("only networks are trained by gradient descent");
             }
         };
