@@ -36,11 +36,11 @@ pub struct Room {
     pub most: bool,
 }
 
-/// Whether so few trials are ready that claims share them. `slots` counts packs that fitting workers train side by side;
-/// 0: nobody to share with.
+/// Whether so few trials are ready that claims share them. `slots` counts packs that fitting workers train side by side. A
+/// single one has nobody to share with: the larger its pack, the better.
 #[must_use]
 pub fn is_near_end(ready: u64, asked: u32, slots: u64) -> bool {
-    slots > 0 && ready < PARTS.saturating_mul(slots).saturating_mul(asked.into())
+    slots > 1 && ready < PARTS.saturating_mul(slots).saturating_mul(asked.into())
 }
 
 /// The number and the cost of all trials that are ready, from those that a claim has looked at (`costs`) and how many there are.
@@ -160,7 +160,8 @@ mod tests {
         assert!(is_near_end(45, 32, 8));
         assert_eq!(share(&order, 45, 45.0, 8), 3);
         assert!(!is_near_end(512, 32, 8));
-        assert!(!is_near_end(3, 32, 0), "nobody to share with");
+        assert!(!is_near_end(3, 32, 0), "nobody at all");
+        assert!(!is_near_end(3, 32, 1), "nobody to share with");
         assert_eq!(share(&order[..1], 1, 1.0, 8), 1, "at least one");
         assert_eq!(share(&order, 45, 0.0, 8), 1, "whatever the costs are");
         assert!(share(&order, 45, f64::NAN, 8) >= 1);
