@@ -17,6 +17,10 @@ words!(
         RandomFeatures = "random-features",
         /// A network of 2n + d weights that takes any labels on n samples, built and verified.
         Expressivity = "expressivity",
+        /// Networks pruned by the magnitude of their trained weights, set back and trained again.
+        LotteryTicket = "lottery-ticket",
+        /// Accuracy of networks trained in random subspaces, against the subspace's dimension.
+        IntrinsicDimension = "intrinsic-dimension",
     }
 );
 
@@ -27,7 +31,9 @@ impl Experiment {
         match self {
             Self::RandomFeatures => FeatureKind::from_word(kind).is_some(),
             Self::Expressivity => kind == "interpolator",
-            Self::RiskCurve => !Self::RandomFeatures.takes(kind) && !Self::Expressivity.takes(kind),
+            Self::RiskCurve | Self::LotteryTicket | Self::IntrinsicDimension => {
+                !Self::RandomFeatures.takes(kind) && !Self::Expressivity.takes(kind)
+            }
         }
     }
 
@@ -36,7 +42,7 @@ impl Experiment {
     pub const fn is_closed_form(self) -> bool {
         match self {
             Self::RandomFeatures | Self::Expressivity => true,
-            Self::RiskCurve => false,
+            Self::RiskCurve | Self::LotteryTicket | Self::IntrinsicDimension => false,
         }
     }
 }
@@ -44,7 +50,7 @@ impl Experiment {
 /// One point of a sweep with one seed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrialSpec {
-    /// The kind of question.
+    /// The kind of question; of networks that are trained by steps, [`Experiment::RiskCurve`] whatever the sweep asks.
     pub experiment: Experiment,
     /// What is learned from.
     pub data: DataSpec,

@@ -98,9 +98,22 @@ impl Values {
             .filter_map(|&key| {
                 let value = self.given(key)?;
                 let default = self.default(key);
-                (default.as_ref() != Some(value) && self.applies(key)).then(|| (key, value.clone()))
+                let decides = default.as_ref() != Some(value)
+                    && self.applies(key)
+                    && (key != Key::Experiment || self.is_closed_form());
+                decides.then(|| (key, value.clone()))
             })
             .collect()
+    }
+
+    /// Whether the experiment solves for its trials. What is asked of a network that is trained by steps changes none of its
+    /// numbers: what an experiment adds to training has settings of its own, so the question stays out of the canonical form.
+    fn is_closed_form(&self) -> bool {
+        let word = self.or_default(Key::Experiment);
+        word.as_ref()
+            .and_then(Value::as_text)
+            .and_then(Experiment::from_word)
+            .is_some_and(Experiment::is_closed_form)
     }
 
     fn required(&self, key: Key) -> Result<Value, Unresolved> {

@@ -170,9 +170,9 @@ settings! {
         NETWORK, DECIDES,
         "How measured epochs are spread: evenly on a log scale, every so many, or only the end. The last epoch is always measured.";
     Experiment = "experiment", None,
-        Kind::Word(&["risk-curve", "random-features", "expressivity"]), Fallback::Word("risk-curve"), "",
+        Kind::Word(&["risk-curve", "random-features", "expressivity", "lottery-ticket", "intrinsic-dimension"]), Fallback::Word("risk-curve"), "",
         Applies::Always, OF_THE_SWEEP,
-        "The kind of question.";
+        "The kind of question. Networks that are trained by steps are the same trials whatever is asked of them.";
     MaskDensity = "mask.density", Some("density"),
         Kind::Float { min: Bound::Open(0.0), max: Bound::Closed(1.0) }, Fallback::Required, "",
         Applies::All(&[Condition { key: Key::MaskKind, test: Test::NoneOf(&["none"]) }]), DECIDES,

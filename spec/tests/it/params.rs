@@ -38,6 +38,11 @@ fn leaves_out_what_does_not_matter() {
                 "model.bandwidth":2,"model.ridge":1}"#,
             r#"{"experiment":"random-features","model.kind":"relu-features","model.ridge":1.0}"#,
         ),
+        // the question that a network trained by steps is part of
+        (
+            r#"{"experiment":"lottery-ticket","model.width":3}"#,
+            r#"{"model.width":3}"#,
+        ),
         // features' settings of a network
         (r#"{"model.ridge":1,"model.bandwidth":1}"#, "{}"),
         // rules that are switched off

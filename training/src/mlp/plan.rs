@@ -2,7 +2,7 @@
 
 use descent_spec::shape;
 use descent_spec::trial::{
-    Experiment, Init, Loss, MaskSpec, ModelSpec, Optimizer, Schedule, SubspaceSpec, TrialSpec,
+    Init, Loss, MaskSpec, ModelSpec, Optimizer, Schedule, SubspaceSpec, TrialSpec,
 };
 
 use crate::data::Prepared;
@@ -58,8 +58,8 @@ impl Plan {
             }
         };
         let is_dense = matches!(spec.model, ModelSpec::Mlp { .. });
-        if spec.experiment != Experiment::RiskCurve {
-            return bad("only risk curves are trained by gradient descent");
+        if spec.experiment.is_closed_form() {
+            return bad("closed forms are not trained by gradient descent");
         }
         let train = &spec.train;
         if (is_dense && hidden.is_empty())
