@@ -15,7 +15,7 @@ use crate::NUMERICS_VERSION;
 use crate::id::{ContentHash, Identity, PackKey};
 use crate::params::Params;
 use crate::setting::Key;
-use crate::trial::{ModelSpec, Optimizer, TrialSpec};
+use crate::trial::{Inputs, ModelSpec, Optimizer, TrialSpec};
 use crate::value::Value;
 
 const IDENTITY_CONTEXT: &str = "descent 2026-11-23 trial identity v1";
@@ -66,6 +66,9 @@ pub fn pack_key(spec: &TrialSpec, data: ContentHash) -> PackKey {
         ),
         (name(Key::Experiment), Value::Word(spec.experiment.word())),
     ];
+    if spec.data.inputs != Inputs::True {
+        settings.push((name(Key::DataInputs), Value::Word(spec.data.inputs.word())));
+    }
     if let Some(samples) = spec.data.samples {
         settings.push((name(Key::DataSamples), Value::Integer(samples.into())));
     }

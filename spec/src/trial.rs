@@ -78,6 +78,30 @@ words!(
     }
 );
 
+words!(
+    /// What the samples show. Labels stay with their samples; nothing is drawn anew while training.
+    Inputs {
+        /// The data set's own images.
+        True = "true",
+        /// The same permutation of the pixels for every image, tested ones included; the channels of a pixel stay together.
+        Shuffled = "shuffled",
+        /// A permutation of its own for every image.
+        RandomPixels = "random-pixels",
+        /// Normal numbers, with the mean and the variance that the training images have in each channel.
+        Gaussian = "gaussian",
+    }
+);
+
+words!(
+    /// What label noise does to a training label.
+    NoiseKind {
+        /// Exactly the noisy share of the labels become another class, each other one being equally likely.
+        Other = "other",
+        /// Each label by itself, with the noisy share as its probability, becomes any class, its own among them (Zhang et al. 2017).
+        Uniform = "uniform",
+    }
+);
+
 /// What is learned from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DataSpec {
@@ -91,11 +115,15 @@ pub struct DataSpec {
     pub test_samples: Option<u32>,
     /// Whether the mean image of the training samples is subtracted from every input.
     pub centre: bool,
+    /// What the samples show.
+    pub inputs: Inputs,
     /// What the training labels are, before noise.
     pub labels: Labels,
-    /// Share of training labels replaced by a uniformly drawn *other* class, in `[0, 1]`.
+    /// Share of training labels that are noisy, in `[0, 1]`.
     pub label_noise: f64,
-    /// Which samples, which labels are noisy.
+    /// What noise does to them.
+    pub noise_kind: NoiseKind,
+    /// Which samples, which labels are noisy, what takes the images' place.
     pub seed: u64,
 }
 

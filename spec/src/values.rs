@@ -4,8 +4,9 @@ use crate::architecture::Architecture;
 use crate::closed::{Closed, Precision};
 use crate::setting::{Applies, Fallback, Key, layers};
 use crate::trial::{
-    DataSpec, EvaluateSpec, Experiment, FeatureKind, Init, Labels, Loss, MaskSpec, ModelSpec,
-    Optimizer, ProjectionKind, Schedule, Scope, Spread, SubspaceSpec, TrainSpec, TrialSpec,
+    DataSpec, EvaluateSpec, Experiment, FeatureKind, Init, Inputs, Labels, Loss, MaskSpec,
+    ModelSpec, NoiseKind, Optimizer, ProjectionKind, Schedule, Scope, Spread, SubspaceSpec,
+    TrainSpec, TrialSpec,
 };
 use crate::value::Value;
 
@@ -220,12 +221,20 @@ impl Values {
             validation: self.count(Key::DataValidation)?,
             test_samples: self.optional_count(Key::DataTestSamples)?,
             centre: self.required(Key::DataCentre)? == Value::Boolean(true),
+            inputs: Inputs::from_word(self.word(Key::DataInputs)?)
+                .expect("the table lists every kind of inputs"),
             labels: Labels::from_word(self.word(Key::DataLabels)?)
                 .expect("the table lists every kind of labels"),
             label_noise: if self.applies(Key::DataLabelNoise) {
                 self.number(Key::DataLabelNoise)?
             } else {
                 0.0
+            },
+            noise_kind: if self.applies(Key::DataNoiseKind) {
+                NoiseKind::from_word(self.word(Key::DataNoiseKind)?)
+                    .expect("the table lists every kind of noise")
+            } else {
+                NoiseKind::Other
             },
             seed: if self.applies(Key::DataSeed) {
                 self.whole(Key::DataSeed)?

@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use descent_spec::setting::layers;
 use descent_spec::trial::{
-    DataSpec, EvaluateSpec, Experiment, Init, Labels, Loss, MaskSpec, ModelSpec, Optimizer,
-    Schedule, Scope, Spread, TrainSpec, TrialSpec,
+    DataSpec, EvaluateSpec, Experiment, Init, Inputs, Labels, Loss, MaskSpec, ModelSpec, NoiseKind,
+    Optimizer, Schedule, Scope, Spread, TrainSpec, TrialSpec,
 };
 use descent_training::data::DataStore;
 use descent_training::device::Device;
@@ -134,8 +134,10 @@ fn spec(width: u32, batch: u32) -> TrialSpec {
             validation: 0,
             test_samples: Some(100),
             centre: true,
+            inputs: Inputs::True,
             labels: Labels::True,
             label_noise: 0.0,
+            noise_kind: NoiseKind::Other,
             seed: 0,
         },
         model: ModelSpec::uniform(width, 1, Init::GlorotUniform),

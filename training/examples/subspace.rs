@@ -7,8 +7,8 @@
 use std::time::Instant;
 
 use descent_spec::trial::{
-    DataSpec, EvaluateSpec, Experiment, Init, Labels, Loss, MaskSpec, ModelSpec, Optimizer,
-    ProjectionKind, Schedule, Scope, Spread, SubspaceSpec, TrainSpec, TrialSpec,
+    DataSpec, EvaluateSpec, Experiment, Init, Inputs, Labels, Loss, MaskSpec, ModelSpec, NoiseKind,
+    Optimizer, ProjectionKind, Schedule, Scope, Spread, SubspaceSpec, TrainSpec, TrialSpec,
 };
 use descent_training::data::DataStore;
 use descent_training::device::Device;
@@ -112,6 +112,8 @@ fn spec(hidden: &[u32], subspace: Option<SubspaceSpec>) -> TrialSpec {
             test_samples: Some(100),
             centre: true,
             label_noise: 0.0,
+            noise_kind: NoiseKind::Other,
+            inputs: Inputs::True,
             labels: Labels::True,
             seed: 0,
         },

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use descent_spec::id::ContentHash;
-use descent_spec::trial::DataSpec;
+use descent_spec::trial::{DataSpec, Inputs};
 
-use crate::data::{DataStore, Prepared, prepare};
+use crate::data::{DataStore, Noise, Prepared, prepare};
 use crate::pack::TrainError;
 
 /// What decides the images. Label noise does not: labels are drawn apart.
@@ -16,6 +16,7 @@ struct Choice {
     validation: u32,
     test_samples: Option<u32>,
     centre: bool,
+    inputs: Inputs,
     seed: u64,
 }
 
@@ -37,6 +38,7 @@ pub(crate) fn samples(
         validation: spec.validation,
         test_samples: spec.test_samples,
         centre: spec.centre,
+        inputs: spec.inputs,
         seed: spec.seed,
     };
     // Held while preparing, so that packs that start together prepare once.
@@ -53,6 +55,6 @@ pub(crate) fn samples(
             prepared
         }
     };
-    let labels = prepared.labels(spec.labels, spec.label_noise).into();
+    let labels = prepared.labels(&Noise::of(spec)).into();
     Ok((prepared, labels))
 }

@@ -128,14 +128,22 @@ settings! {
         Kind::Text { max: 4096 }, Fallback::Required, "",
         Applies::Always, NAME_ONLY,
         "Name of a known data set, or a path.";
+    DataInputs = "data.inputs", Some("inputs"),
+        Kind::Word(&["true", "shuffled", "random-pixels", "gaussian"]), Fallback::Word("true"), "",
+        Applies::Always, DECIDES,
+        "What the samples show: the data set's own images, one permutation of the pixels for all of them, a permutation for each, or normal numbers of the same mean and variance.";
     DataLabelNoise = "data.label_noise", Some("label_noise"),
         SHARE, Fallback::Float(0.0), "",
         Applies::All(&[Condition { key: Key::DataLabels, test: Test::OneOf(&["true"]) }]), DECIDES,
-        "Share of training labels replaced by another class, drawn uniformly.";
+        "Share of training labels replaced: by another class, or as `data.noise_kind` says.";
     DataLabels = "data.labels", Some("labels"),
         Kind::Word(&["true", "random"]), Fallback::Word("true"), "",
         Applies::Always, DECIDES,
         "Training labels: the data set's own, or each drawn uniformly from all classes with `data.seed`, once.";
+    DataNoiseKind = "data.noise_kind", Some("noise_kind"),
+        Kind::Word(&["other", "uniform"]), Fallback::Word("other"), "",
+        Applies::All(&[Condition { key: Key::DataLabelNoise, test: Test::NonZero }]), DECIDES,
+        "What label noise does: exactly that share of the labels becomes another class, or each label by itself, with that probability, any class, its own among them.";
     DataSamples = "data.samples", Some("samples"),
         COUNT, Fallback::All, "",
         Applies::Always, DECIDES,
@@ -147,8 +155,9 @@ settings! {
                 Condition { key: Key::DataLabelNoise, test: Test::NonZero },
                 Condition { key: Key::DataLabels, test: Test::OneOf(&["random"]) },
                 Condition { key: Key::DataValidation, test: Test::NonZero },
+                Condition { key: Key::DataInputs, test: Test::NoneOf(&["true"]) },
             ]), DECIDES,
-        "Which samples are drawn, which labels are noisy.";
+        "Which samples are drawn, which labels are noisy, what takes the images' place.";
     DataTestSamples = "data.test_samples", None,
         COUNT, Fallback::All, "",
         Applies::Always, DECIDES,

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use descent_spec::id::ContentHash;
 use descent_spec::outcome::{Measurement, StopReason, TrialResult};
-use descent_spec::trial::{DataSpec, FeatureKind, Labels, ModelSpec};
+use descent_spec::trial::{DataSpec, FeatureKind, Labels, ModelSpec, NoiseKind};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
 use super::map::{RandomMap, scale};
 use super::solve::least_squares;
-use crate::data::{DataStore, Prepared};
+use crate::data::{DataStore, Noise, Prepared};
 use crate::device::Device;
 use crate::pack::{Event, Member, Pack, Progress, TrainError};
 use crate::samples::samples;
@@ -74,8 +74,7 @@ struct Asked {
     key: u64,
     width: usize,
     ridge: f64,
-    labels: Labels,
-    label_noise: f64,
+    noise: Noise,
 }
 
 struct Solved {
@@ -121,6 +120,7 @@ impl FeaturePack {
             data: DataSpec {
                 labels: Labels::True,
                 label_noise: 0.0,
+                noise_kind: NoiseKind::Other,
                 dataset: String::new(),
                 ..member.spec.data.clone()
             },
@@ -129,8 +129,7 @@ impl FeaturePack {
             key: member.key,
             width: usize::try_from(width).expect("usize has at least 32 bits"),
             ridge,
-            labels: member.spec.data.labels,
-            label_noise: member.spec.data.label_noise,
+            noise: Noise::of(&member.spec.data),
         };
         if asked.width == 0 {
             return Err(TrainError::BadSpec(
@@ -292,7 +291,7 @@ impl Group {
 
 impl Asked {
     fn solve(self, prepared: &Prepared, map: &RandomMap, kind: FeatureKind) -> Solved {
-        let labels = prepared.labels(self.labels, self.label_noise);
+        let labels = prepared.labels(&self.noise);
         let features =
             map.features(&prepared.train_x, self.width) * faer::Scale(scale(kind, self.width));
         let targets = Mat::from_fn(labels.len(), prepared.outputs, |row, output| {

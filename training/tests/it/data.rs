@@ -5,8 +5,10 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use descent_spec::trial::{DataSpec, Labels};
-use descent_training::data::{DataError, DataStore, Dataset, Samples, prepare, read_folder};
+use descent_spec::trial::{DataSpec, Inputs, Labels, NoiseKind};
+use descent_training::data::{
+    DataError, DataStore, Dataset, Noise, Prepared, Samples, prepare, read_folder,
+};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tempfile::TempDir;
@@ -367,8 +369,10 @@ fn spec(samples: u32, validation: u32, label_noise: f64, seed: u64) -> DataSpec 
         validation,
         test_samples: Some(50),
         centre: false,
+        inputs: Inputs::True,
         labels: Labels::True,
         label_noise,
+        noise_kind: NoiseKind::Other,
         seed,
     }
 }
@@ -427,13 +431,22 @@ fn no_sample_is_drawn_twice() {
     assert_eq!(rows, wanted);
 }
 
+/// The labels of samples with a share of noise of one kind.
+fn noisy(prepared: &Prepared, kind: NoiseKind, share: f64) -> Vec<u8> {
+    prepared.labels(&Noise {
+        labels: Labels::True,
+        kind,
+        share,
+    })
+}
+
 #[test]
 fn noise_is_exact_nested_and_uniform_over_the_other_classes() {
     let prepared = prepare(&gaussians(), &spec(1_999, 0, 0.0, 5)).unwrap();
-    let clean = prepared.labels(Labels::True, 0.0);
+    let clean = noisy(&prepared, NoiseKind::Other, 0.0);
     assert_eq!(prepared.train_y, clean);
     let changed = |noise: f64| -> Vec<(usize, u8)> {
-        let noisy = prepared.labels(Labels::True, noise);
+        let noisy = noisy(&prepared, NoiseKind::Other, noise);
         (0..1_999)
             .filter(|&index| noisy[index] != clean[index])
             .map(|index| (index, noisy[index]))
@@ -460,8 +473,128 @@ fn noise_is_exact_nested_and_uniform_over_the_other_classes() {
         prepare(&gaussians(), &spec(1_999, 0, 0.25, 5))
             .unwrap()
             .train_y,
-        prepared.labels(Labels::True, 0.25)
+        noisy(&prepared, NoiseKind::Other, 0.25)
     );
+}
+
+#[test]
+fn uniform_noise_is_nested_and_may_keep_a_label() {
+    let prepared = prepare(&gaussians(), &spec(1_999, 0, 0.0, 5)).unwrap();
+    let with = |share: f64| noisy(&prepared, NoiseKind::Uniform, share);
+    let clean = with(0.0);
+    assert_eq!(clean, prepared.train_y);
+    let changed = |share: f64| -> BTreeSet<(usize, u8)> {
+        let labels = with(share).into_iter().enumerate();
+        labels
+            .filter(|&(index, label)| label != clean[index])
+            .collect()
+    };
+    // A tenth of the labels that are drawn anew come out as they were: 1999 · 0.4 · 0.9 = 720 ± 21 change.
+    assert!((640..800).contains(&changed(0.4).len()));
+    assert!(changed(0.1).is_subset(&changed(0.4)));
+    let mut classes = [0; 10];
+    with(1.0)
+        .iter()
+        .for_each(|&label| classes[usize::from(label)] += 1);
+    assert!(
+        classes.iter().all(|count| (140..260).contains(count)),
+        "{classes:?}"
+    );
+    // The labels are not those of the other kind, nor of random labels.
+    assert_ne!(with(1.0), noisy(&prepared, NoiseKind::Other, 1.0));
+}
+
+/// Digits with these inputs, not centred.
+fn digits(inputs: Inputs, samples: u32, seed: u64) -> Prepared {
+    let store = DataStore::new(Vec::new());
+    let known = store.describe("mnist-4k").unwrap();
+    let asked = DataSpec {
+        dataset: "mnist-4k".to_owned(),
+        inputs,
+        ..spec(samples, 20, 0.0, seed)
+    };
+    prepare(&store.load(known.hash).unwrap(), &asked).unwrap()
+}
+
+fn sorted(row: &[f32]) -> Vec<f32> {
+    let mut row = row.to_vec();
+    row.sort_unstable_by(f32::total_cmp);
+    row
+}
+
+#[test]
+fn shuffled_pixels_are_one_order_for_all() {
+    let plain = digits(Inputs::True, 60, 3);
+    let shuffled = digits(Inputs::Shuffled, 60, 3);
+    // Where each place's pixel comes from, told from the training samples, holds for the others too.
+    let column = |x: &[f32], input: usize| -> Vec<u32> {
+        x.iter()
+            .skip(input)
+            .step_by(784)
+            .map(|value| value.to_bits())
+            .collect()
+    };
+    let mut found = 0;
+    for to in 0..784 {
+        let wanted = column(&shuffled.train_x, to);
+        let candidates: Vec<usize> = (0..784)
+            .filter(|&from| column(&plain.train_x, from) == wanted)
+            .collect();
+        assert!(!candidates.is_empty());
+        if let [from] = candidates[..] {
+            found += usize::from(from != to);
+            for (before, after) in [
+                (&plain.validation_x, &shuffled.validation_x),
+                (&plain.test_x, &shuffled.test_x),
+            ] {
+                assert_eq!(column(before, from), column(after, to));
+            }
+        }
+    }
+    assert!(found > 300, "{found}");
+    assert_eq!(shuffled.train_y, plain.train_y);
+    assert_ne!(digits(Inputs::Shuffled, 60, 4).test_x, shuffled.test_x);
+}
+
+#[test]
+fn random_pixels_are_an_order_for_each() {
+    let plain = digits(Inputs::True, 60, 3);
+    let random = digits(Inputs::RandomPixels, 60, 3);
+    for (before, after) in [
+        (&plain.train_x, &random.train_x),
+        (&plain.validation_x, &random.validation_x),
+        (&plain.test_x, &random.test_x),
+    ] {
+        for (before, after) in before.chunks(784).zip(after.chunks(784)) {
+            assert_ne!(before, after);
+            assert_eq!(sorted(before), sorted(after));
+        }
+    }
+    // Samples keep their images whatever else is drawn beside them.
+    let few = digits(Inputs::RandomPixels, 10, 3);
+    assert_eq!(few.train_x, random.train_x[..7_840]);
+}
+
+#[test]
+fn gaussian_inputs_have_the_images_mean_and_variance() {
+    let plain = digits(Inputs::True, 400, 3);
+    let gaussian = digits(Inputs::Gaussian, 400, 3);
+    let moments = |x: &[f32]| {
+        let count = x.len() as f64;
+        let mean = x.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
+        let spread = x.iter().map(|&x| (f64::from(x) - mean).powi(2));
+        (mean, (spread.sum::<f64>() / count).sqrt())
+    };
+    let (mean, sd) = moments(&plain.train_x);
+    // 313,600 numbers: the mean's own deviation is sd / 560.
+    for x in [&gaussian.train_x, &gaussian.test_x] {
+        let (found_mean, found_sd) = moments(x);
+        assert!((found_mean - mean).abs() < 0.01, "{found_mean} {mean}");
+        assert!((found_sd - sd).abs() < 0.01, "{found_sd} {sd}");
+    }
+    assert_ne!(gaussian.train_x[..784], gaussian.test_x[..784]);
+    assert_eq!(gaussian.test_y, plain.test_y);
+    assert_eq!(digits(Inputs::Gaussian, 400, 3), gaussian);
 }
 
 #[test]

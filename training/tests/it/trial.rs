@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use descent_spec::outcome::{Measurement, TrialResult};
 use descent_spec::trial::{
-    DataSpec, EvaluateSpec, Experiment, Init, Labels, Loss, MaskSpec, ModelSpec, Optimizer,
-    Schedule, Scope, Spread, TrainSpec, TrialSpec,
+    DataSpec, EvaluateSpec, Experiment, Init, Inputs, Labels, Loss, MaskSpec, ModelSpec, NoiseKind,
+    Optimizer, Schedule, Scope, Spread, TrainSpec, TrialSpec,
 };
 use descent_training::data::DataStore;
 use descent_training::device::Device;
@@ -35,8 +35,10 @@ pub(crate) fn spec(width: u32) -> TrialSpec {
             validation: 10,
             test_samples: Some(30),
             centre: true,
+            inputs: Inputs::True,
             labels: Labels::True,
             label_noise: 0.0,
+            noise_kind: NoiseKind::Other,
             seed: 1,
         },
         model: ModelSpec::uniform(width, 1, Init::GlorotUniform),

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use descent_spec::outcome::{Measurement, TrialResult};
 use descent_spec::trial::{
-    DataSpec, EvaluateSpec, Experiment, Init, Labels, Loss, MaskSpec, ModelSpec, Optimizer,
-    Schedule, Scope, Spread, TrainSpec, TrialSpec,
+    DataSpec, EvaluateSpec, Experiment, Init, Inputs, Labels, Loss, MaskSpec, ModelSpec, NoiseKind,
+    Optimizer, Schedule, Scope, Spread, TrainSpec, TrialSpec,
 };
 
 use super::super::stack::Stack;
@@ -34,8 +34,10 @@ fn spec(width: u32, depth: u32, change: impl FnOnce(&mut TrialSpec)) -> TrialSpe
             validation: 10,
             test_samples: Some(30),
             centre: true,
+            inputs: Inputs::True,
             labels: Labels::True,
             label_noise: 0.0,
+            noise_kind: NoiseKind::Other,
             seed: 1,
         },
         model: ModelSpec::uniform(width, depth, Init::HeNormal),
