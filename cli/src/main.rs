@@ -4,6 +4,7 @@ mod command;
 mod embedded;
 mod eta;
 mod exit;
+mod experiment;
 mod figure;
 mod global;
 #[cfg(feature = "worker")]
@@ -14,6 +15,7 @@ mod mistakes;
 mod output;
 mod progress;
 mod reach;
+mod report;
 mod request;
 mod results;
 mod signals;

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use descent_coordinator::reader::{self, ColumnKind, Reader};
 use descent_coordinator::store::StoreError;
 use descent_proto::v1::QueryRequest;
-use descent_spec::details::Details;
 
 use crate::exit::Failed;
-use crate::figure::{Comparable, Curve, Measured, Number, Size, curves};
+use crate::experiment::{self, Picture, Shown};
+use crate::figure::{Curve, Measured, Number, Size, curves, draw, numbers};
 use crate::global::Global;
 use crate::output::{Cell, Column, Form, Rows};
 use crate::reach;
+use crate::report::Report;
 
 /// Version of the views that exports name; raised when a column changes its meaning or goes.
 pub(crate) const VIEW_VERSION: u32 = 1;
@@ -191,11 +192,46 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 /// A sweep's results, ready to be drawn or described.
-pub(crate) struct Results {
-    /// Its curves.
-    pub(crate) curves: Vec<Curve>,
-    /// What they can be compared with.
-    pub(crate) comparable: Comparable,
+pub(crate) enum Results {
+    /// Curves against the size of a model.
+    Curves(Vec<Curve>),
+    /// Answers to the questions of an experiment that is shown in its own way.
+    Own(Shown, Vec<Rows>),
+}
+
+impl Results {
+    /// The figure with its numbers.
+    ///
+    /// # Errors
+    /// When there is nothing to draw.
+    pub(crate) fn picture(&self, title: &str) -> Result<Picture, String> {
+        match self {
+            Self::Curves(curves) => Ok(Picture {
+                figure: draw(title, curves)?,
+                numbers: numbers(curves),
+            }),
+            Self::Own(shown, answers) => (shown.picture)(title, answers),
+        }
+    }
+
+    /// The numbers that the figure shows.
+    ///
+    /// # Errors
+    /// When there is nothing to show.
+    pub(crate) fn numbers(&self, title: &str) -> Result<Rows, String> {
+        match self {
+            Self::Curves(curves) => Ok(numbers(curves)),
+            Self::Own(..) => self.picture(title).map(|picture| picture.numbers),
+        }
+    }
+
+    /// What was measured, beside what is published.
+    pub(crate) fn report(&self, title: &str) -> Report {
+        match self {
+            Self::Curves(curves) => experiment::report(title, curves),
+            Self::Own(shown, answers) => (shown.report)(title, answers),
+        }
+    }
 }
 
 /// Reads a sweep's results.
@@ -203,28 +239,38 @@ pub(crate) struct Results {
 /// # Errors
 /// When there are none, or they cannot be read.
 pub(crate) async fn of_sweep(global: &Global, sweep: &str) -> anyhow::Result<Results> {
-    const COLUMNS: &str = "experiment, width, parameters, samples, outputs, axes, params, details, \
-                           train_loss, train_error, test_loss, test_error, dead_units, coefficient_norm";
-    let sql = format!(
-        "SELECT {COLUMNS} FROM results WHERE sweep = {} ORDER BY trial",
-        quoted(sweep)
-    );
-    let rows = query(global, &sql, ALL_ROWS).await?.rows;
-    if rows.rows.is_empty() {
+    let name = quoted(sweep);
+    let sql = format!("SELECT experiment FROM results WHERE sweep = {name} LIMIT 1");
+    let rows = query(global, &sql, 1).await?.rows;
+    let experiment = rows.rows.first().and_then(|row| row[0].text());
+    let Some(experiment) = experiment else {
         return Err(Failed::usage(format!(
             "sweep `{sweep}` has no results yet: `descent status` shows which sweeps there are and how far they are"
         )));
+    };
+    let Some(shown) = experiment::shown(experiment) else {
+        return curves_of(global, &name, experiment).await;
+    };
+    let mut answers = Vec::new();
+    for sql in (shown.queries)(&name) {
+        answers.push(query(global, &sql, ALL_ROWS).await?.rows);
     }
+    Ok(Results::Own(shown, answers))
+}
+
+/// The curves of a sweep (an SQL literal) whose experiment is drawn against the size of a model.
+async fn curves_of(global: &Global, sweep: &str, experiment: &str) -> anyhow::Result<Results> {
+    const COLUMNS: &str = "width, parameters, samples, outputs, axes, params, \
+                           train_loss, train_error, test_loss, test_error, dead_units, coefficient_norm";
+    let sql = format!("SELECT {COLUMNS} FROM results WHERE sweep = {sweep} ORDER BY trial");
+    let rows = query(global, &sql, ALL_ROWS).await?.rows;
     let place = |name: &str| rows.column(name).expect("the query names its columns");
-    let experiment = rows.rows[0][place("experiment")].text();
-    let features = experiment == Some("random-features");
-    let size = match experiment {
-        Some("random-features") => Size::Features,
-        Some("expressivity") => Size::Samples,
-        _ => Size::Parameters,
+    let size = if experiment == "random-features" {
+        Size::Features
+    } else {
+        Size::Parameters
     };
     let mut measured = Vec::with_capacity(rows.rows.len());
-    let mut comparable = None;
     for row in &rows.rows {
         let count = |name: &str| {
             row[place(name)]
@@ -232,109 +278,28 @@ pub(crate) async fn of_sweep(global: &Global, sweep: &str) -> anyhow::Result<Res
                 .and_then(|value| u64::try_from(value).ok())
                 .unwrap_or(0)
         };
-        let mut numbers: BTreeMap<Number, f64> = Number::COMMON
+        let numbers: BTreeMap<Number, f64> = Number::ALL
             .into_iter()
             .filter_map(|number| Some((number, row[place(number.column())].number()?)))
             .collect();
-        if let Some(json) = row[place("details")].text() {
-            numbers.extend(details(json));
-        }
-        let mut axes = axes(row[place("axes")].text().unwrap_or("{}"));
-        let by_samples = size == Size::Samples;
-        axes.retain(|name, _| !by_samples || name.rsplit('.').next() != Some("samples"));
+        let mut axes = experiment::axes(row[place("axes")].text().unwrap_or("{}"));
+        axes.retain(|axis, _| axis.rsplit('.').next() != Some("width"));
         measured.push(Measured {
-            width: count(if by_samples { "samples" } else { "width" }),
+            width: count("width"),
             parameters: count("parameters"),
-            samples: if by_samples { 0 } else { count("samples") },
+            samples: count("samples"),
             outputs: count("outputs"),
             axes,
+            settings: experiment::axes(row[place("params")].text().unwrap_or("{}")),
             numbers,
         });
-        let here = comparable_with(features, row[place("params")].text().unwrap_or("{}"));
-        comparable = Some(comparable.map_or(here, |so_far| {
-            if so_far == here {
-                here
-            } else {
-                Comparable::Nothing
-            }
-        }));
     }
-    Ok(Results {
-        curves: curves(&measured, size),
-        comparable: comparable.unwrap_or(Comparable::Nothing),
-    })
-}
-
-/// The numbers in a result's details.
-fn details(json: &str) -> Vec<(Number, f64)> {
-    let Ok(Details::Expressivity(fit)) = Details::from_json(json) else {
-        return Vec::new();
-    };
-    let numbers = [
-        (Number::MaxError, fit.max_error),
-        (Number::SmallestGap, fit.smallest_gap),
-        (Number::LargestWeight, fit.largest_weight),
-        (Number::Misfits, Some(fit.misfits.into())),
-    ];
-    numbers
-        .into_iter()
-        .filter_map(|(number, value)| Some((number, value?)))
-        .collect()
-}
-
-/// The axes that tell curves apart: not the size, and none of the seeds.
-fn axes(json: &str) -> BTreeMap<String, String> {
-    let axes: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(json).unwrap_or_default();
-    let apart = axes.into_iter().filter(|(axis, _)| {
-        let name = axis.rsplit('.').next().unwrap_or(axis);
-        name != "width" && name != "seed" && name != "order_seed"
-    });
-    apart
-        .map(|(axis, value)| {
-            let words = value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned);
-            (axis, words)
-        })
-        .collect()
-}
-
-/// Which known values settings (without defaults) can be set beside.
-fn comparable_with(features: bool, params: &str) -> Comparable {
-    let params: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(params).unwrap_or_default();
-    let word = |name: &str| params.get(name).and_then(serde_json::Value::as_str);
-    let mnist = word("data.dataset").is_none_or(|name| name == "mnist" || name == "mnist-4k");
-    match (features, word("model.kind")) {
-        _ if !mnist => Comparable::Nothing,
-        (true, Some("fourier-features")) => Comparable::Fourier,
-        (true, Some("relu-features")) => Comparable::Relu,
-        (false, _) if word("train.loss").is_none_or(|loss| loss == "squared") => {
-            Comparable::Squared
-        }
-        _ => Comparable::Nothing,
-    }
+    Ok(Results::Curves(curves(&measured, size)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn seeds_and_width_make_no_curves_of_their_own() {
-        let axes = axes(
-            r#"{"width":3,"seed":1,"data.seed":1,"train.order_seed":0,"data.label_noise":0.2,"train.weight_reuse":"never"}"#,
-        );
-        let names: Vec<(&str, &str)> = axes
-            .iter()
-            .map(|(axis, value)| (axis.as_str(), value.as_str()))
-            .collect();
-        assert_eq!(
-            names,
-            [("data.label_noise", "0.2"), ("train.weight_reuse", "never")]
-        );
-    }
 
     #[test]
     fn columns_are_shown_as_what_they_hold_whatever_they_are_called() {
@@ -360,22 +325,5 @@ mod tests {
     #[test]
     fn literals_keep_their_quotes_inside() {
         assert_eq!(quoted("a'b; --"), "'a''b; --'");
-    }
-
-    #[test]
-    fn only_like_is_compared_with_like() {
-        assert_eq!(comparable_with(false, "{}"), Comparable::Squared);
-        assert_eq!(
-            comparable_with(false, r#"{"train.loss":"cross-entropy"}"#),
-            Comparable::Nothing
-        );
-        assert_eq!(
-            comparable_with(false, r#"{"data.dataset":"cifar10"}"#),
-            Comparable::Nothing
-        );
-        assert_eq!(
-            comparable_with(true, r#"{"model.kind":"relu-features"}"#),
-            Comparable::Relu
-        );
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::exit::{Exit, Failed};
-use crate::figure::{draw, numbers};
+use crate::experiment::Picture;
 use crate::global::Global;
 use crate::{output, results};
 
@@ -61,7 +61,7 @@ pub(crate) async fn write(
     }
     let results = results::of_sweep(global, sweep).await?;
     let failed = |error: String| anyhow::anyhow!("draw `{sweep}`: {error}");
-    let figure = draw(sweep, &results.curves).map_err(failed)?;
+    let Picture { figure, numbers } = results.picture(sweep).map_err(failed)?;
     let mut written = Vec::new();
     for file in files {
         let content = if ending(file) == "svg" {
@@ -74,7 +74,7 @@ pub(crate) async fn write(
     }
     if let Some(first) = files.first() {
         let mut csv = Vec::new();
-        output::csv(&numbers(&results.curves), true, &mut csv)?;
+        output::csv(&numbers, true, &mut csv)?;
         let beside = first.with_extension("csv");
         save(&beside, &csv)?;
         written.push(beside);

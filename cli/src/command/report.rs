@@ -1,14 +1,13 @@
 //! `descent report`: the measured numbers beside the published ones, as Markdown.
 
 use crate::exit::Exit;
-use crate::figure::{Size, account, theorem};
-use crate::global::Global;
+use crate::global::{Format, Global};
 use crate::{output, results};
 
 /// Options of `descent report`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  descent report double-descent\n  descent report double-descent > report.md"
+    after_help = "Examples:\n  descent report double-descent\n  descent report double-descent > report.md\n  descent report double-descent --format json     the compared quantities alone"
 )]
 pub(crate) struct Args {
     /// Name of the sweep.
@@ -18,15 +17,10 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let results = results::of_sweep(global, &args.sweep).await?;
-    let built = results
-        .curves
-        .iter()
-        .any(|curve| curve.size == Size::Samples);
-    let text = if built {
-        theorem(&args.sweep, &results.curves)
-    } else {
-        account(&args.sweep, &results.curves, results.comparable)
-    };
-    output::print_text(&text)?;
+    let report = results.report(&args.sweep);
+    match global.format {
+        Format::Table => output::print_text(&report.markdown())?,
+        format => output::print(&report.rows(), format)?,
+    }
     Ok(Exit::Success)
 }

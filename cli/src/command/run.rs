@@ -12,7 +12,6 @@ use crate::command::{plot, submit, watch};
 use crate::embedded::{Embedded, LOCAL_WORKER};
 use crate::eta::{self, Eta};
 use crate::exit::Exit;
-use crate::figure::Size;
 use crate::global::{self, Global};
 use crate::local_worker::{LocalWorker, TrainArgs};
 use crate::progress::{Progress, Style};
@@ -174,18 +173,15 @@ async fn finish(
         Some(took) => output::note(&format!("{}: trained in {}", sweep.name, eta::human(took))),
     }
     let results = results::of_sweep(global, &sweep.name).await?;
+    let numbers = results.numbers(&sweep.name).map_err(anyhow::Error::msg)?;
     let spread = ["_sd", "_min", "_max"];
-    // What is on every line, or says nothing here.
-    let by_samples = results
-        .curves
-        .iter()
-        .any(|curve| curve.size == Size::Samples);
-    let constant = if by_samples { "width" } else { "samples" };
-    let numbers = figure::numbers(&results.curves).keeping(|column| {
-        !(spread.iter().any(|ending| column.ends_with(ending))
-            || [constant, "outputs", "diverged_trials"].contains(&column))
+    // What every line says alike is left out.
+    let alike =
+        ["samples", "outputs", "diverged_trials"].map(|name| (name, numbers.is_constant(name)));
+    let shown = numbers.keeping(|column| {
+        !(spread.iter().any(|ending| column.ends_with(ending)) || alike.contains(&(column, true)))
     });
-    output::print(&numbers, global.format)?;
+    output::print(&shown, global.format)?;
     output::note(&format!("database  {}", global::shown(&global.db)));
     if !args.no_figure && trained.is_some() {
         let files =

@@ -2,7 +2,7 @@
 
 use super::canvas::{Anchor, Canvas, Marker, Rgb, text_width};
 use super::panel::{self, ASIDE, INK, Line, TICK_SIZE};
-use super::point::{Curve, Size};
+use super::point::Curve;
 use super::sheet::{LEFT, RIGHT, WIDTH};
 
 /// A sample of a line and what it stands for.
@@ -14,26 +14,32 @@ pub(crate) struct Entry {
     row: usize,
 }
 
-/// Samples for these curves, placed from left to right and row by row.
+/// What a line stands for, its colour and its marker (`None`: dashed).
+pub(crate) type Sample = (String, Rgb, Option<Marker>);
+
+/// Samples for these curves.
 pub(crate) fn legend(curves: &[Curve]) -> Vec<Entry> {
-    let mut entries: Vec<(String, Rgb, Option<Marker>)> = Vec::new();
+    let mut entries: Vec<Sample> = Vec::new();
     if curves.len() > 1 {
         for (at, curve) in curves.iter().enumerate() {
             let (colour, marker) = panel::style(at, curves.len());
             entries.push((curve.label(), colour, Some(marker)));
         }
-        if curves[0].size != Size::Samples {
-            entries.push(("test".to_owned(), ASIDE, Some(Marker::Circle)));
-            entries.push(("training".to_owned(), ASIDE, None));
-        }
-    } else if curves.iter().all(|curve| curve.size != Size::Samples) {
+        entries.push(("test".to_owned(), ASIDE, Some(Marker::Circle)));
+        entries.push(("training".to_owned(), ASIDE, None));
+    } else {
         let (colour, marker) = panel::style(0, 1);
         entries.push(("test".to_owned(), colour, Some(marker)));
         entries.push(("training".to_owned(), colour, None));
     }
+    place(entries)
+}
+
+/// Places samples from left to right and row by row.
+pub(crate) fn place(samples: Vec<Sample>) -> Vec<Entry> {
     let (mut left, mut row) = (LEFT, 0);
     let mut placed = Vec::new();
-    for (text, colour, marker) in entries {
+    for (text, colour, marker) in samples {
         let width = 34.0 + text_width(&text, TICK_SIZE) + 16.0;
         if left > LEFT && left + width > WIDTH - RIGHT {
             (left, row) = (LEFT, row + 1);

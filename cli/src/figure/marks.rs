@@ -50,7 +50,7 @@ pub(crate) fn name_thresholds(canvas: &mut Canvas, panel: &Panel, curves: &[Curv
         let number = grouped(threshold as u64);
         let name = match curve.size {
             Size::Parameters => format!("n·K = {number}"),
-            Size::Features | Size::Samples => format!("N = n = {number}"),
+            Size::Features => format!("N = n = {number}"),
         };
         if (panel.area.left..=panel.area.right).contains(&at)
             && names.iter().all(|(_, other)| *other != name)

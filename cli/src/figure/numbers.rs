@@ -1,6 +1,6 @@
 //! The numbers of a figure, to stand beside it as CSV: one row a point of a curve.
 
-use super::point::{Curve, Number, Size};
+use super::point::{Curve, Number};
 use crate::output::{Cell, Column, Form, Rows};
 
 /// The points of all curves, with an axis a column where curves differ in it.
@@ -58,15 +58,9 @@ pub(crate) fn numbers(curves: &[Curve]) -> Rows {
                 })
                 .collect();
             row.extend([
-                match curve.size {
-                    Size::Samples => point.width.into(),
-                    Size::Parameters | Size::Features => curve.samples.into(),
-                },
+                curve.samples.into(),
                 curve.outputs.into(),
-                match curve.size {
-                    Size::Samples => Cell::Null,
-                    Size::Parameters | Size::Features => point.width.into(),
-                },
+                point.width.into(),
                 point.parameters.into(),
                 point.n.into(),
                 point.diverged.into(),
@@ -106,6 +100,7 @@ mod tests {
             outputs: 10,
             axes: [("data.label_noise".to_owned(), noise.to_owned())].into(),
             numbers: [(Number::TestLoss, seed)].into(),
+            ..Measured::default()
         };
         let rows = numbers(&curves(
             &[result(0.1, "0"), result(0.3, "0"), result(0.5, "0.2")],

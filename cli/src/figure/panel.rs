@@ -24,6 +24,7 @@ const FRAME: Stroke = Stroke {
 };
 
 /// A point of a curve.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Mean {
     /// Where on the horizontal axis.
     pub(crate) x: f64,

@@ -19,33 +19,11 @@ pub(crate) enum Number {
     DeadUnits,
     /// Euclidean norm of the coefficients.
     CoefficientNorm,
-    /// Largest distance of an output from its label.
-    MaxError,
-    /// Least distance of two samples' projections.
-    SmallestGap,
-    /// Largest absolute weight of a unit.
-    LargestWeight,
-    /// Training samples whose label is not given.
-    Misfits,
 }
 
 impl Number {
     /// All of them.
-    pub(crate) const ALL: [Self; 10] = [
-        Self::TrainLoss,
-        Self::TrainError,
-        Self::TestLoss,
-        Self::TestError,
-        Self::DeadUnits,
-        Self::CoefficientNorm,
-        Self::MaxError,
-        Self::SmallestGap,
-        Self::LargestWeight,
-        Self::Misfits,
-    ];
-
-    /// Those that every result has a column for; the others stand in its details.
-    pub(crate) const COMMON: [Self; 6] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::TrainLoss,
         Self::TrainError,
         Self::TestLoss,
@@ -63,10 +41,6 @@ impl Number {
             Self::TestError => "test_error",
             Self::DeadUnits => "dead_units",
             Self::CoefficientNorm => "coefficient_norm",
-            Self::MaxError => "max_error",
-            Self::SmallestGap => "smallest_gap",
-            Self::LargestWeight => "largest_weight",
-            Self::Misfits => "misfits",
         }
     }
 }
@@ -74,16 +48,18 @@ impl Number {
 /// One result, as far as figures care.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Measured {
-    /// Units per hidden layer, or number of random features; for [`Size::Samples`], training samples n.
+    /// Units per hidden layer, or number of random features.
     pub(crate) width: u64,
     /// Count of trained numbers.
     pub(crate) parameters: u64,
-    /// Training samples n; 0 for [`Size::Samples`], where it tells no curves apart.
+    /// Training samples n.
     pub(crate) samples: u64,
     /// Classes K.
     pub(crate) outputs: u64,
     /// Axes that are neither width nor seed, by name, as words.
     pub(crate) axes: BTreeMap<String, String>,
+    /// All its settings that are not defaults, by name, as words, without seeds.
+    pub(crate) settings: BTreeMap<String, String>,
     /// Its numbers; those that were not finite are missing.
     pub(crate) numbers: BTreeMap<Number, f64>,
 }
@@ -164,8 +140,6 @@ pub(crate) enum Size {
     Parameters,
     /// Number of random features; every class has its own coefficients, so that the threshold is n.
     Features,
-    /// Number of training samples n.
-    Samples,
 }
 
 /// The points with the same value of every axis but width and seed, by ascending size.
@@ -175,6 +149,8 @@ pub(crate) struct Curve {
     pub(crate) size: Size,
     /// The axes that tell this curve from the others, by name; empty when it is the only one.
     pub(crate) axes: BTreeMap<String, String>,
+    /// The settings of its first result, as in [`Measured`].
+    pub(crate) settings: BTreeMap<String, String>,
     /// Training samples n.
     pub(crate) samples: u64,
     /// Classes K.
@@ -197,7 +173,7 @@ impl Curve {
     pub(crate) fn position(&self, point: &Point) -> f64 {
         match self.size {
             Size::Parameters => point.parameters as f64,
-            Size::Features | Size::Samples => point.width as f64,
+            Size::Features => point.width as f64,
         }
     }
 
@@ -214,7 +190,6 @@ impl Curve {
         match self.size {
             Size::Parameters => Some(self.samples as f64 * self.outputs as f64),
             Size::Features => Some(self.samples as f64),
-            Size::Samples => None,
         }
     }
 
@@ -249,6 +224,7 @@ pub(crate) fn curves(results: &[Measured], size: Size) -> Vec<Curve> {
                 .filter(|(axis, _)| differing.contains(axis))
                 .map(owned)
                 .collect(),
+            settings: members[0].settings.clone(),
             samples,
             outputs,
             points: points(&members),
@@ -334,6 +310,7 @@ mod tests {
             samples: 100,
             outputs: 10,
             axes: axes.into(),
+            settings: BTreeMap::new(),
             numbers: [(Number::TestLoss, loss)]
                 .into_iter()
                 .filter(|(_, loss)| loss.is_finite())

@@ -6,6 +6,8 @@ pub(crate) struct Scale {
     low: f64,
     high: f64,
     log: bool,
+    /// Whether the high end lies at position 0.
+    reversed: bool,
 }
 
 /// A tick: where, and what it says (nothing for a minor one).
@@ -31,6 +33,21 @@ impl Scale {
             low: 0.0,
             high: top,
             log: false,
+            reversed: false,
+        }
+    }
+
+    /// A linear scale with a little room beyond both ends.
+    pub(crate) fn linear(low: f64, high: f64) -> Self {
+        if !(low.is_finite() && high.is_finite()) {
+            return Self::from_zero(1.0);
+        }
+        let room = ((high - low) * 0.05).max(high.abs() * 1e-3).max(1e-9);
+        Self {
+            low: low - room,
+            high: high + room,
+            log: false,
+            reversed: false,
         }
     }
 
@@ -46,11 +63,30 @@ impl Scale {
             low: low / room,
             high: high * room,
             log: true,
+            reversed: false,
         }
     }
 
-    /// Where a value lies: 0 at the low end, 1 at the high end. Values that a log axis cannot show lie far below.
+    /// The same scale with its ends exchanged: values fall from left to right.
+    pub(crate) fn reversed(self) -> Self {
+        Self {
+            reversed: !self.reversed,
+            ..self
+        }
+    }
+
+    /// Where a value lies: 0 at the low end, 1 at the high end (the other way round where reversed). Values that a log axis
+    /// cannot show lie far beyond the low end.
     pub(crate) fn position(self, value: f64) -> f64 {
+        let position = self.upward(value);
+        if self.reversed {
+            1.0 - position
+        } else {
+            position
+        }
+    }
+
+    fn upward(self, value: f64) -> f64 {
         if !self.log {
             return (value - self.low) / (self.high - self.low);
         }
@@ -71,10 +107,11 @@ impl Scale {
 
     fn linear_ticks(self) -> Vec<Tick> {
         let step = step(self.high - self.low, 7.0);
-        let count = ((self.high - self.low) / step + 1e-9).floor() as u32;
-        (0..=count)
+        let first = (self.low / step - 1e-9).ceil();
+        let count = (self.high / step + 1e-9).floor() - first;
+        (0..=count as u32)
             .map(|i| {
-                let at = self.low + f64::from(i) * step;
+                let at = (first + f64::from(i)) * step;
                 Tick {
                     at,
                     label: Some(decimal(at, step)),
@@ -198,6 +235,27 @@ mod tests {
             labels.contains(&"10⁻²".to_owned()) && labels.contains(&"10³".to_owned()),
             "{labels:?}"
         );
+    }
+
+    #[test]
+    fn linear_axes_away_from_zero_count_in_multiples_of_their_step() {
+        assert_eq!(
+            labels(Scale::linear(0.83, 0.99))[..3],
+            ["0.85", "0.90", "0.95"]
+        );
+        assert_eq!(
+            labels(Scale::linear(-2.0, 2.0)).first().map(String::as_str),
+            Some("-2")
+        );
+    }
+
+    #[test]
+    fn reversed_axes_run_the_other_way_with_the_same_ticks() {
+        let scale = Scale::logarithmic(0.01, 1.0);
+        let reversed = scale.reversed();
+        assert!((reversed.position(0.01) + scale.position(0.01) - 1.0).abs() < 1e-12);
+        assert_eq!(labels(reversed), labels(scale));
+        assert_eq!(reversed.reversed(), scale);
     }
 
     #[test]

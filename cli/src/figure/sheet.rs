@@ -1,6 +1,6 @@
 //! The sheet: panels above one another with one horizontal axis, a legend, and the thresholds marked through all of them.
 
-use super::canvas::{Anchor, Area, Canvas, Stroke};
+use super::canvas::{Anchor, Area, Canvas};
 use super::legend::{draw_legend, legend, legend_rows};
 use super::marks::{name_thresholds, thresholds};
 use super::panel::{self, ASIDE, INK, Line, Mean, Panel, TICK_SIZE};
@@ -16,10 +16,10 @@ pub(crate) const RIGHT: f64 = 16.0;
 /// Between two panels: room for the names of the thresholds.
 pub(crate) const GAP: f64 = 20.0;
 /// Under the last panel.
-const BOTTOM: f64 = 46.0;
+pub(crate) const BOTTOM: f64 = 46.0;
 
 /// A finished figure.
-pub(crate) struct Figure(Canvas);
+pub(crate) struct Figure(pub(super) Canvas);
 
 impl Figure {
     /// As SVG.
@@ -65,11 +65,6 @@ fn plans(size: Size) -> Vec<Plan> {
         height,
     };
     match size {
-        Size::Samples => vec![
-            alone("largest |c(x) − y|", Number::MaxError, 210.0),
-            alone("least gap", Number::SmallestGap, 130.0),
-            alone("largest |w|", Number::LargestWeight, 130.0),
-        ],
         Size::Parameters => vec![loss(225.0), error(165.0)],
         Size::Features => vec![
             loss(200.0),
@@ -117,15 +112,11 @@ pub(crate) fn draw(title: &str, curves: &[Curve]) -> Result<Figure, String> {
     let x_label = match size {
         Size::Parameters => "number of parameters",
         Size::Features => "number of random features N",
-        Size::Samples => "training samples n",
     };
     for (at, (panel, plan)) in panels.iter().zip(&plans).enumerate() {
         let last = at + 1 == panels.len();
         panel.axes(&mut canvas, last.then_some(x_label), plan.label);
         thresholds(&mut canvas, panel, curves);
-        if plan.test == Number::MaxError {
-            half(&mut canvas, panel);
-        }
         panel_curves(&mut canvas, panel, plan, curves);
     }
     if size == Size::Parameters {
@@ -137,26 +128,6 @@ pub(crate) fn draw(title: &str, curves: &[Curve]) -> Result<Figure, String> {
     }
     name_thresholds(&mut canvas, &panels[0], curves);
     Ok(Figure(canvas))
-}
-
-/// The error from which a label can no longer be read: halfway to the next.
-fn half(canvas: &mut Canvas, panel: &Panel) {
-    let stroke = Stroke {
-        colour: ASIDE,
-        width: 0.9,
-        dash: Some((1.5, 2.5)),
-    };
-    if let Some(y) = panel.horizontal(canvas, 0.5, stroke) {
-        let at = (LEFT + 5.0, y - 4.0);
-        canvas.text(
-            at,
-            "½: the label is lost",
-            TICK_SIZE,
-            Anchor::Start,
-            ASIDE,
-            false,
-        );
-    }
 }
 
 fn heading(canvas: &mut Canvas, title: &str, curves: &[Curve]) {
@@ -181,18 +152,11 @@ fn heading(canvas: &mut Canvas, title: &str, curves: &[Curve]) {
         .map(|k| k.to_string())
         .collect();
     canvas.text((LEFT, 20.0), title, 14, Anchor::Start, INK, false);
-    let aside = match curves.first().map(|curve| curve.size) {
-        Some(Size::Samples) => format!(
-            "K = {}; mean of {} seeds, band from least to greatest",
-            outputs.join(", "),
-            seeds.1
-        ),
-        _ => format!(
-            "n = {}, K = {}; {spread}",
-            samples.join(", "),
-            outputs.join(", ")
-        ),
-    };
+    let aside = format!(
+        "n = {}, K = {}; {spread}",
+        samples.join(", "),
+        outputs.join(", ")
+    );
     canvas.text((LEFT, 36.0), &aside, TICK_SIZE, Anchor::Start, ASIDE, false);
 }
 
@@ -260,21 +224,11 @@ fn panel_curves(canvas: &mut Canvas, panel: &Panel, plan: &Plan, curves: &[Curve
     let line = |at: usize, curve: &Curve, number: Number, with_marker: bool| {
         let (colour, marker) = panel::style(at, curves.len());
         let points = curve.points.iter().filter_map(|point| {
-            // Errors of exact fits are 0, which no power of ten reaches; over decades, a deviation says less than the extremes.
-            let by_samples = curve.size == Size::Samples;
             let spread = point.numbers.get(&number)?;
-            if by_samples && spread.mean <= 0.0 {
-                return None;
-            }
-            let band = if by_samples {
-                (spread.min, spread.max)
-            } else {
-                spread.band()
-            };
             Some(Mean {
                 x: curve.position(point),
                 y: spread.mean,
-                band: (spread.n > 1).then_some(band),
+                band: (spread.n > 1).then_some(spread.band()),
             })
         });
         Line {

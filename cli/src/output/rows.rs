@@ -91,6 +91,18 @@ impl Rows {
         }
     }
 
+    /// An empty table whose columns are known only when it is made.
+    pub(crate) fn of(columns: Vec<(String, Form)>) -> Self {
+        let columns = columns
+            .into_iter()
+            .map(|(name, form)| Column { name, form })
+            .collect();
+        Self {
+            columns,
+            rows: Vec::new(),
+        }
+    }
+
     /// Adds a row: one cell a column.
     pub(crate) fn push<const N: usize>(&mut self, cells: [Cell; N]) {
         debug_assert_eq!(N, self.columns.len(), "a row has one cell a column");
@@ -117,6 +129,19 @@ impl Rows {
                 .map(|row| kept.iter().map(|&place| row[place].clone()).collect())
                 .collect(),
         }
+    }
+
+    /// Whether every row has the same in a column.
+    #[cfg_attr(
+        not(feature = "worker"),
+        allow(dead_code, reason = "only commands that train use it")
+    )]
+    pub(crate) fn is_constant(&self, name: &str) -> bool {
+        self.column(name).is_some_and(|place| {
+            self.rows
+                .windows(2)
+                .all(|pair| pair[0][place] == pair[1][place])
+        })
     }
 
     /// The place of a column.

@@ -45,7 +45,7 @@ fn expressivity() {
         let report = sandbox.ok(&format!("report {name}"));
         assert!(report.contains("| 30 | 844 | 2 | all | 0 |"), "{report}");
         assert!(
-            report.contains("Theorem 1) | all, 2 seeds | 30 | yes |"),
+            report.contains("Theorem 1 | none: the theorem is exact | 1 | 0 | 2 | yes |"),
             "{report}"
         );
         for file in ["svg", "png", "csv"].map(|ending| format!("{name}.{ending}")) {

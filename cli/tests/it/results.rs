@@ -456,7 +456,7 @@ async fn a_sweep_is_drawn_and_described() {
     for line in [
         "test loss: first minimum | 0.05050 | width 8",
         "test loss: hump | 0.08080 | width 16",
-        "Known values",
+        "Beside the published",
     ] {
         assert!(report.contains(line), "{line} is not in\n{report}");
     }
