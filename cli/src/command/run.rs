@@ -17,7 +17,7 @@ use crate::local_worker::{LocalWorker, TrainArgs};
 use crate::progress::{Progress, Style};
 use crate::signals::Signals;
 use crate::sweep_file::SweepFile;
-use crate::{figure, output, reach, results, sweep_rows};
+use crate::{output, reach, results, sweep_rows};
 
 /// Time between two looks at the sweep: quick enough for a bar, and for a sweep of a second.
 const LOOK: Duration = Duration::from_millis(100);
