@@ -7,6 +7,7 @@ use descent_coordinator::store::StoreError;
 use descent_proto::v1::QueryRequest;
 
 use crate::exit::Failed;
+use crate::experiment::strand::{self, Against, Strand};
 use crate::experiment::{self, Picture, Shown};
 use crate::figure::{Curve, Measured, Number, Size, curves, draw, numbers};
 use crate::global::Global;
@@ -195,6 +196,8 @@ pub(crate) fn quoted(text: &str) -> String {
 pub(crate) enum Results {
     /// Curves against the size of a model.
     Curves(Vec<Curve>),
+    /// Curves along something else.
+    Strands(Against, Vec<Strand>),
     /// Answers to the questions of an experiment that is shown in its own way.
     Own(Shown, Vec<Rows>),
 }
@@ -210,6 +213,7 @@ impl Results {
                 figure: draw(title, curves)?,
                 numbers: numbers(curves),
             }),
+            Self::Strands(against, strands) => strand::picture(title, *against, strands),
             Self::Own(shown, answers) => (shown.picture)(title, answers),
         }
     }
@@ -218,10 +222,14 @@ impl Results {
     ///
     /// # Errors
     /// When there is nothing to show.
+    #[cfg_attr(
+        not(feature = "worker"),
+        allow(dead_code, reason = "only commands that train use it")
+    )]
     pub(crate) fn numbers(&self, title: &str) -> Result<Rows, String> {
         match self {
             Self::Curves(curves) => Ok(numbers(curves)),
-            Self::Own(..) => self.picture(title).map(|picture| picture.numbers),
+            Self::Strands(..) | Self::Own(..) => self.picture(title).map(|picture| picture.numbers),
         }
     }
 
@@ -229,16 +237,22 @@ impl Results {
     pub(crate) fn report(&self, title: &str) -> Report {
         match self {
             Self::Curves(curves) => experiment::report(title, curves),
+            Self::Strands(against, strands) => strand::report(title, *against, strands),
             Self::Own(shown, answers) => (shown.report)(title, answers),
         }
     }
 }
 
-/// Reads a sweep's results.
+/// Reads a sweep's results. Curves run along `against`; where that is not given, along the size of the model, or along the number of
+/// samples or the epoch where the models are all of one size.
 ///
 /// # Errors
 /// When there are none, or they cannot be read.
-pub(crate) async fn of_sweep(global: &Global, sweep: &str) -> anyhow::Result<Results> {
+pub(crate) async fn of_sweep(
+    global: &Global,
+    sweep: &str,
+    against: Option<Against>,
+) -> anyhow::Result<Results> {
     let name = quoted(sweep);
     let sql = format!("SELECT experiment FROM results WHERE sweep = {name} LIMIT 1");
     let rows = query(global, &sql, 1).await?.rows;
@@ -249,8 +263,13 @@ pub(crate) async fn of_sweep(global: &Global, sweep: &str) -> anyhow::Result<Res
         )));
     };
     let Some(shown) = experiment::shown(experiment) else {
-        return curves_of(global, &name, experiment).await;
+        return curves_of(global, &name, experiment, against).await;
     };
+    if against.is_some() {
+        return Err(Failed::usage(format!(
+            "`--against` is for risk curves and random features: `{sweep}` is of {experiment}"
+        )));
+    }
     let mut answers = Vec::new();
     for sql in (shown.queries)(&name) {
         answers.push(query(global, &sql, ALL_ROWS).await?.rows);
@@ -258,8 +277,13 @@ pub(crate) async fn of_sweep(global: &Global, sweep: &str) -> anyhow::Result<Res
     Ok(Results::Own(shown, answers))
 }
 
-/// The curves of a sweep (an SQL literal) whose experiment is drawn against the size of a model.
-async fn curves_of(global: &Global, sweep: &str, experiment: &str) -> anyhow::Result<Results> {
+/// The curves of a sweep (an SQL literal) of risk curves or random features.
+async fn curves_of(
+    global: &Global,
+    sweep: &str,
+    experiment: &str,
+    against: Option<Against>,
+) -> anyhow::Result<Results> {
     const COLUMNS: &str = "width, parameters, samples, outputs, axes, params, \
                            train_loss, train_error, test_loss, test_error, dead_units, coefficient_norm";
     let sql = format!("SELECT {COLUMNS} FROM results WHERE sweep = {sweep} ORDER BY trial");
@@ -294,7 +318,33 @@ async fn curves_of(global: &Global, sweep: &str, experiment: &str) -> anyhow::Re
             numbers,
         });
     }
-    Ok(Results::Curves(curves(&measured, size)))
+    let several =
+        |of: fn(&Measured) -> u64| measured.windows(2).any(|pair| of(&pair[0]) != of(&pair[1]));
+    let against = against.unwrap_or_else(|| {
+        if several(|result| result.parameters) {
+            Against::Parameters
+        } else if several(|result| result.samples) {
+            Against::Samples
+        } else if size == Size::Parameters {
+            Against::Epoch
+        } else {
+            Against::Parameters
+        }
+    });
+    match against {
+        Against::Parameters => Ok(Results::Curves(curves(&measured, size))),
+        Against::Samples => Ok(Results::Strands(against, strand::by_samples(&measured))),
+        Against::Epoch => {
+            let sql = format!("SELECT * FROM risk_curve_by_epoch WHERE sweep = {sweep}");
+            let rows = query(global, &sql, ALL_ROWS).await?.rows;
+            if rows.rows.is_empty() {
+                return Err(Failed::usage(
+                    "nothing was measured by epoch: closed forms have no epochs".to_owned(),
+                ));
+            }
+            Ok(Results::Strands(against, strand::by_epoch(&rows)))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,13 +6,14 @@ use anyhow::Context as _;
 
 use crate::exit::{Exit, Failed};
 use crate::experiment::Picture;
+use crate::experiment::strand::Against;
 use crate::global::Global;
 use crate::{output, results};
 
 /// Options of `descent plot`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  descent plot double-descent                  double-descent.svg, .png and .csv\n  descent plot double-descent -o curve.png     curve.png and curve.csv\n\nIt can be drawn while the sweep runs: it shows what is there."
+    after_help = "Examples:\n  descent plot double-descent                  double-descent.svg, .png and .csv\n  descent plot double-descent -o curve.png     curve.png and curve.csv\n  descent plot double-descent --against epoch  epoch-wise, a curve for each width\n\nIt can be drawn while the sweep runs: it shows what is there."
 )]
 pub(crate) struct Args {
     /// Name of the sweep.
@@ -21,6 +22,10 @@ pub(crate) struct Args {
     /// File to write, ending in .svg or .png; its numbers go beside it as .csv [default: SWEEP.svg and SWEEP.png].
     #[arg(short, long, env = "DESCENT_PLOT_OUT", value_name = "FILE")]
     out: Option<PathBuf>,
+
+    /// What risk curves run along [default: parameters; samples or epoch where all models are of one size].
+    #[arg(long, env = "DESCENT_AGAINST", value_name = "WHAT")]
+    against: Option<Against>,
 }
 
 /// Runs the command.
@@ -31,7 +36,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
             .map(|ending| PathBuf::from(format!("{}.{ending}", args.sweep)))
             .to_vec(),
     };
-    let written = write(global, &args.sweep, &wanted).await?;
+    let written = write(global, &args.sweep, &wanted, args.against).await?;
     let lines: String = written
         .iter()
         .map(|file| format!("{}\n", file.display()))
@@ -49,6 +54,7 @@ pub(crate) async fn write(
     global: &Global,
     sweep: &str,
     files: &[PathBuf],
+    against: Option<Against>,
 ) -> anyhow::Result<Vec<PathBuf>> {
     if let Some(file) = files
         .iter()
@@ -59,7 +65,7 @@ pub(crate) async fn write(
             file.display()
         )));
     }
-    let results = results::of_sweep(global, sweep).await?;
+    let results = results::of_sweep(global, sweep, against).await?;
     let failed = |error: String| anyhow::anyhow!("draw `{sweep}`: {error}");
     let Picture { figure, numbers } = results.picture(sweep).map_err(failed)?;
     let mut written = Vec::new();

@@ -1,6 +1,7 @@
 //! `descent report`: the measured numbers beside the published ones, as Markdown.
 
 use crate::exit::Exit;
+use crate::experiment::strand::Against;
 use crate::global::{Format, Global};
 use crate::{output, results};
 
@@ -12,11 +13,15 @@ use crate::{output, results};
 pub(crate) struct Args {
     /// Name of the sweep.
     sweep: String,
+
+    /// What risk curves run along [default: parameters; samples or epoch where all models are of one size].
+    #[arg(long, env = "DESCENT_AGAINST", value_name = "WHAT")]
+    against: Option<Against>,
 }
 
 /// Runs the command.
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
-    let results = results::of_sweep(global, &args.sweep).await?;
+    let results = results::of_sweep(global, &args.sweep, args.against).await?;
     let report = results.report(&args.sweep);
     match global.format {
         Format::Table => output::print_text(&report.markdown())?,

@@ -172,7 +172,7 @@ async fn finish(
         )),
         Some(took) => output::note(&format!("{}: trained in {}", sweep.name, eta::human(took))),
     }
-    let results = results::of_sweep(global, &sweep.name).await?;
+    let results = results::of_sweep(global, &sweep.name, None).await?;
     let numbers = results.numbers(&sweep.name).map_err(anyhow::Error::msg)?;
     let spread = ["_sd", "_min", "_max"];
     // What every line says alike is left out.
@@ -186,7 +186,7 @@ async fn finish(
     if !args.no_figure && trained.is_some() {
         let files =
             ["svg", "png"].map(|ending| args.figures.join(format!("{}.{ending}", sweep.name)));
-        for path in plot::write(global, &sweep.name, &files).await? {
+        for path in plot::write(global, &sweep.name, &files, None).await? {
             output::note(&format!("figure    {}", path.display()));
         }
     }

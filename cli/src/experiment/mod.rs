@@ -8,6 +8,7 @@ mod expressivity;
 mod random_features;
 mod risk_curve;
 mod sized;
+pub(crate) mod strand;
 
 use std::collections::BTreeMap;
 

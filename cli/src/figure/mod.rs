@@ -13,7 +13,7 @@ mod scale;
 mod sheet;
 
 pub(crate) use chart::{Along, Chart, Facet, Series};
-pub(crate) use curve::{Shape, shape};
+pub(crate) use curve::{Hump, Shape, shape};
 pub(crate) use numbers::numbers;
 pub(crate) use panel::Mean;
 pub(crate) use point::{Curve, Measured, Number, Size, Spread, curves};

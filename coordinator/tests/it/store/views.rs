@@ -108,6 +108,25 @@ fn assert_same(sqlite: &Table, postgres: &Table, what: &str) {
 }
 
 #[tokio::test]
+async fn a_curve_by_epoch_has_a_row_for_each_measured_epoch() {
+    let f = fixture::sqlite().await;
+    fill(&f).await;
+    let table = ask(
+        &f,
+        "SELECT width, epoch, n, test_loss_mean FROM risk_curve_by_epoch ORDER BY width, epoch LIMIT 2",
+    )
+    .await;
+    // Losses at epoch 1 are twice those at the end, and test losses twice the training's.
+    assert_eq!(
+        table.rows,
+        [
+            [Cell::Int(1), Cell::Int(1), Cell::Int(2), Cell::Float(0.75)],
+            [Cell::Int(1), Cell::Int(5), Cell::Int(2), Cell::Float(0.375)],
+        ]
+    );
+}
+
+#[tokio::test]
 async fn both_databases_show_the_same() {
     let Some([sqlite, postgres]) = both().await else {
         return;
@@ -117,6 +136,7 @@ async fn both_databases_show_the_same() {
         "results ORDER BY sweep, point",
         "metrics ORDER BY trial, epoch, split, name",
         "risk_curve ORDER BY width",
+        "risk_curve_by_epoch ORDER BY width, epoch",
         "random_features ORDER BY width",
         "sweep_mnist_double_descent ORDER BY trial",
     ] {
@@ -238,6 +258,7 @@ async fn every_documented_column_is_there_and_every_column_is_documented() {
         "trials",
         "metrics",
         "risk_curve",
+        "risk_curve_by_epoch",
         "random_features",
         "expressivity",
     ] {
