@@ -25,22 +25,32 @@ pub enum Closed {
         /// What it is computed in.
         precision: Precision,
     },
+    /// Linear regression on the inputs themselves, without an intercept.
+    Linear {
+        /// Ridge λ of ‖Xw − y‖² + λ‖w‖²; 0 is least squares, of minimum norm where it interpolates.
+        ridge: f64,
+    },
 }
 
 impl Closed {
+    /// The words of `model.kind`.
+    pub(crate) const WORDS: &'static [&'static str] = &["interpolator", "linear"];
+
     /// The word of `model.kind`.
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Interpolator { .. } => "interpolator",
+            Self::Linear { .. } => "linear",
         }
     }
 
-    /// Count of weights with d inputs and n samples: 2n + d.
+    /// Count of weights with d inputs, n samples and K outputs: 2n + d, or d·K.
     #[must_use]
-    pub fn parameters(&self, inputs: u32, samples: u32) -> u64 {
+    pub fn parameters(&self, inputs: u32, samples: u32, outputs: u32) -> u64 {
         match self {
             Self::Interpolator { .. } => u64::from(inputs) + 2 * u64::from(samples),
+            Self::Linear { .. } => u64::from(inputs) * u64::from(outputs),
         }
     }
 
@@ -58,6 +68,13 @@ impl Closed {
                 let projections = d * (f64::from(directions) * n + held_out);
                 precision.operations() * (terms * 4.0 + projections * 2.0)
             }
+            Self::Linear { .. } => {
+                let (d, n) = (f64::from(shape.inputs), f64::from(shape.train_samples));
+                let held_out = f64::from(shape.validation_samples) + f64::from(shape.test_samples);
+                let (small, large) = (d.min(n), d.max(n));
+                let solve = 2.0 * large * small * small + 2.0 / 3.0 * small.powi(3);
+                solve + 2.0 * d * f64::from(shape.outputs) * (n + held_out)
+            }
         }
     }
 
@@ -73,6 +90,13 @@ impl Closed {
                 samples
                     .saturating_mul(8 * 16)
                     .saturating_add(u64::from(shape.inputs) * 8)
+            }
+            Self::Linear { .. } => {
+                // The inputs and their factorisation, in double precision.
+                let (inputs, samples) = (u64::from(shape.inputs), u64::from(shape.train_samples));
+                (2 * samples + inputs.min(samples))
+                    .saturating_mul(inputs)
+                    .saturating_mul(8)
             }
         }
     }

@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 pub enum Details {
     /// How well a network of 2n + d weights fits.
     Expressivity(Expressivity),
+    /// Lengths of codes of the labels.
+    DescriptionLength(DescriptionLength),
+    /// How far fitted values follow their targets.
+    DegreesOfFreedom(DegreesOfFreedom),
 }
 
 /// How well a network that was built for n samples takes their labels.
@@ -28,6 +32,65 @@ pub struct Expressivity {
     pub smallest_gap: Option<f64>,
     /// The largest |w|.
     pub largest_weight: Option<f64>,
+}
+
+/// Codes of a trial's training labels, for somebody who has the inputs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DescriptionLength {
+    /// Each code's length.
+    pub codes: Vec<Code>,
+    /// What the prequential codes are made of, in the order in which it is sent.
+    pub blocks: Vec<CodeBlock>,
+}
+
+/// A code of all training labels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Code {
+    /// Its name: `uniform`, `two-part`, `two-part-quantised`, `intrinsic-dimension`, `intrinsic-dimension-quantised`, `prequential` or
+    /// `prequential-switch`.
+    pub code: String,
+    /// Bits of weights, and of what was chosen about them.
+    pub model_bits: f64,
+    /// Bits of labels.
+    pub label_bits: f64,
+    /// Bits of a weight; `None` where none are sent.
+    pub weight_bits: Option<u32>,
+    /// Zero-one error on the test samples of the network that the receiver has in the end.
+    pub test_error: Option<f64>,
+}
+
+/// A block of labels that is coded with what was learned from all before it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CodeBlock {
+    /// Labels sent before it.
+    pub sent: u32,
+    /// Labels in it.
+    pub samples: u32,
+    /// Bits that they take with equal probabilities.
+    pub uniform_bits: f64,
+    /// Bits that they take with the network's; with equal ones in the first block, and where the network is not finite.
+    pub bits: f64,
+    /// The network's zero-one error on them; `None` without one.
+    pub error: Option<f64>,
+    /// Epochs after which the network coded them; `None` without one.
+    pub epoch: Option<u32>,
+}
+
+/// Degrees of freedom Σ ∂f_ij/∂y_ij of a fit, over samples and outputs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DegreesOfFreedom {
+    /// The mean over draws of Σ B∘(f′ − f) / ε; `None` where a repeated fit is not finite.
+    pub estimate: Option<f64>,
+    /// Its standard error over draws; `None` for one draw.
+    pub standard_error: Option<f64>,
+    /// The trace of the hat matrix, times the outputs: of linear fits.
+    pub closed_form: Option<f64>,
+    /// Draws.
+    pub draws: u32,
 }
 
 impl Details {

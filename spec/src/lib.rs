@@ -1,6 +1,7 @@
 //! What a sweep is: axes, trials, identity, shape arithmetic. Pure: no async, no I/O, no tensors.
 
 pub mod architecture;
+pub mod asked;
 pub mod closed;
 pub mod data;
 pub mod details;

@@ -73,7 +73,9 @@ fn definitions(block: &Map<String, Value>) -> Map<String, Value> {
 }
 
 /// Tables of settings.
-const GROUPS: [&str; 6] = ["data", "model", "mask", "subspace", "train", "evaluate"];
+const GROUPS: [&str; 8] = [
+    "data", "model", "mask", "subspace", "train", "evaluate", "code", "freedom",
+];
 
 fn refer(definition: &str) -> Value {
     json!({ "$ref": format!("#/definitions/{definition}") })

@@ -1,6 +1,7 @@
 //! Arithmetic of shapes: how many parameters a model has, what training it costs, how much memory it takes.
 
 use crate::architecture::{Architecture, Layer};
+use crate::asked::{Asked, CodeSpec, FreedomSpec};
 use crate::data::{Image, KnownData};
 use crate::trial::{
     DataSpec, EvaluateSpec, ModelSpec, Optimizer, ProjectionKind, Scope, Spread, SubspaceSpec,
@@ -130,7 +131,7 @@ pub fn parameters(model: &ModelSpec, inputs: u32, image: Option<Image>, outputs:
             .map(Layer::parameters)
             .fold(0, u64::saturating_add),
         ModelSpec::Features { width, .. } => u64::from(*width).saturating_mul(k),
-        ModelSpec::Closed(closed) => closed.parameters(inputs, 0),
+        ModelSpec::Closed(closed) => closed.parameters(inputs, 0, outputs),
     }
 }
 
@@ -174,6 +175,40 @@ pub(crate) fn measurement_count(evaluate: &EvaluateSpec, epochs: u32) -> u32 {
 
 /// [`cost_flops`] for a known number of measurements: counting them is what takes time.
 pub(crate) fn cost_with(spec: &TrialSpec, shape: &DataShape, measurements: u32) -> f64 {
+    let once = cost_once(spec, shape, measurements);
+    match spec.asked {
+        Asked::Nothing => once,
+        Asked::Code(code) => once + code_cost(spec, code, shape),
+        // A closed form shares its factorisation between draws, which are more columns of targets.
+        Asked::Freedom(freedom) if spec.model.is_closed_form() => {
+            once * (2.0 + f64::from(freedom.draws) / 32.0)
+        }
+        Asked::Freedom(freedom) => once * (1.0 + f64::from(freedom.draws)),
+    }
+}
+
+/// Operations of the trainings that code blocks; a last one, on all samples, is left out.
+fn code_cost(spec: &TrialSpec, code: CodeSpec, shape: &DataShape) -> f64 {
+    let ends = code.ends(shape.train_samples);
+    let mut cost = 0.0;
+    for block in ends.windows(2) {
+        let held_out = code.held_out(block[0]);
+        let (mut spec, mut shape) = (spec.clone(), *shape);
+        shape.train_samples = block[0] - held_out;
+        shape.validation_samples = held_out;
+        shape.test_samples = block[1] - block[0];
+        spec.train.epochs = code.epochs(shape.train_samples, spec.train.batch, spec.train.epochs);
+        let measurements = match code.holdout > 0.0 {
+            true => measurement_count(&spec.evaluate, spec.train.epochs),
+            false => 1,
+        };
+        cost += cost_once(&spec, &shape, measurements);
+    }
+    cost
+}
+
+/// Operations of one training.
+fn cost_once(spec: &TrialSpec, shape: &DataShape, measurements: u32) -> f64 {
     let (d, k) = (f64::from(shape.inputs), f64::from(shape.outputs));
     let n = f64::from(shape.train_samples);
     let measured = shape.measured_samples();
@@ -265,6 +300,27 @@ fn projected_flops(spec: &TrialSpec, subspace: SubspaceSpec, shape: &DataShape) 
 /// holds once, are in [`data_bytes`].
 #[must_use]
 pub fn memory_bytes(spec: &TrialSpec, shape: &DataShape) -> u64 {
+    let once = memory_once(spec, shape);
+    match spec.asked {
+        Asked::Nothing | Asked::Code(_) => once,
+        Asked::Freedom(freedom) if spec.model.is_closed_form() => {
+            // Targets and fitted values of some draws at a time.
+            let columns = u64::from(freedom.draws.min(FreedomSpec::DRAWS_AT_A_TIME))
+                .saturating_mul(shape.outputs.into());
+            let samples = u64::from(shape.train_samples);
+            once.saturating_add(columns.saturating_mul(samples).saturating_mul(8 * 3))
+        }
+        // All fits go side by side, each with targets of its own.
+        Asked::Freedom(freedom) => {
+            let targets = u64::from(shape.train_samples).saturating_mul(shape.outputs.into());
+            once.saturating_add(targets.saturating_mul(4))
+                .saturating_mul(u64::from(freedom.draws) + 1)
+        }
+    }
+}
+
+/// Bytes that one training's buffers take.
+fn memory_once(spec: &TrialSpec, shape: &DataShape) -> u64 {
     const F32: u64 = 4;
     const F64: u64 = 8;
     let parameters = parameters(&spec.model, shape.inputs, shape.image, shape.outputs);

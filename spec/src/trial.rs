@@ -3,7 +3,12 @@
 //! This is what the *settings* of a sweep file (see `setting.rs`) mean once every axis has its value. It is derived from
 //! [`Params`](crate::params::Params), which is what is stored, sent and hashed; it is never itself serialised.
 
+mod model;
+
+pub use model::{FeatureKind, is_closed_form};
+
 use crate::architecture::Architecture;
+use crate::asked::Asked;
 use crate::closed::Closed;
 use crate::id::{ContentHash, Identity, PackKey};
 use crate::state::words;
@@ -21,6 +26,10 @@ words!(
         LotteryTicket = "lottery-ticket",
         /// Accuracy of networks trained in random subspaces, against the subspace's dimension.
         IntrinsicDimension = "intrinsic-dimension",
+        /// Bits that it takes to send the labels to somebody who has the inputs.
+        DescriptionLength = "description-length",
+        /// How far fitted values follow their targets.
+        DegreesOfFreedom = "degrees-of-freedom",
     }
 );
 
@@ -28,20 +37,27 @@ impl Experiment {
     /// Whether a model goes with it, by the word of `model.kind`.
     #[must_use]
     pub fn takes(self, kind: &str) -> bool {
+        let features = FeatureKind::from_word(kind).is_some();
         match self {
-            Self::RandomFeatures => FeatureKind::from_word(kind).is_some(),
+            Self::RandomFeatures => features,
             Self::Expressivity => kind == "interpolator",
-            Self::RiskCurve | Self::LotteryTicket | Self::IntrinsicDimension => {
-                !Self::RandomFeatures.takes(kind) && !Self::Expressivity.takes(kind)
-            }
+            Self::RiskCurve
+            | Self::LotteryTicket
+            | Self::IntrinsicDimension
+            | Self::DescriptionLength => !is_closed_form(kind),
+            Self::DegreesOfFreedom => features || kind == "linear" || kind == "mlp",
         }
     }
 
-    /// Whether its trials are solved for, not trained by steps.
+    /// Whether it does more with a trial than train and measure it, or solves for it: then the trial is its own. Networks that
+    /// are trained once are shared by all that ask for them.
     #[must_use]
-    pub const fn is_closed_form(self) -> bool {
+    pub const fn owns_trials(self) -> bool {
         match self {
-            Self::RandomFeatures | Self::Expressivity => true,
+            Self::RandomFeatures
+            | Self::Expressivity
+            | Self::DescriptionLength
+            | Self::DegreesOfFreedom => true,
             Self::RiskCurve | Self::LotteryTicket | Self::IntrinsicDimension => false,
         }
     }
@@ -50,7 +66,7 @@ impl Experiment {
 /// One point of a sweep with one seed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrialSpec {
-    /// The kind of question; of networks that are trained by steps, [`Experiment::RiskCurve`] whatever the sweep asks.
+    /// The kind of question; of networks that are trained once, [`Experiment::RiskCurve`] whatever the sweep asks.
     pub experiment: Experiment,
     /// What is learned from.
     pub data: DataSpec,
@@ -64,6 +80,8 @@ pub struct TrialSpec {
     pub subspace: Option<SubspaceSpec>,
     /// When it is measured.
     pub evaluate: EvaluateSpec,
+    /// What its experiment asks of it besides.
+    pub asked: Asked,
     /// Seed of initial weights, random features, projections and masks.
     pub seed: u64,
 }
@@ -127,16 +145,6 @@ pub struct DataSpec {
     pub seed: u64,
 }
 
-words!(
-    /// How the random features are made.
-    FeatureKind {
-        /// N/2 cosines and N/2 sines of ⟨v, x⟩, v ~ N(0, bandwidth⁻² I), over √(N/2) (Rahimi & Recht 2007).
-        Fourier = "fourier-features",
-        /// max(⟨v, x⟩, 0) with v uniform on the unit sphere, over √N.
-        Relu = "relu-features",
-    }
-);
-
 /// What learns.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ModelSpec {
@@ -169,48 +177,6 @@ pub enum ModelSpec {
     },
     /// Another closed form.
     Closed(Closed),
-}
-
-impl ModelSpec {
-    /// The word of `model.kind`.
-    #[must_use]
-    pub const fn word(&self) -> &'static str {
-        match self {
-            Self::Mlp { .. } => "mlp",
-            Self::Conv { architecture, .. } => architecture.word(),
-            Self::Features { kind, .. } => kind.word(),
-            Self::Closed(closed) => closed.word(),
-        }
-    }
-
-    /// A fully connected network of `depth` hidden layers of `width` units.
-    #[must_use]
-    pub fn uniform(width: u32, depth: u32, init: Init) -> Self {
-        Self::Mlp {
-            hidden: vec![width; depth as usize],
-            init,
-        }
-    }
-
-    /// Units of the first hidden layer, or number of random features; 0 where the model has no width to choose.
-    #[must_use]
-    pub fn width(&self) -> u32 {
-        match self {
-            Self::Mlp { hidden, .. } => hidden.first().copied().unwrap_or(0),
-            Self::Conv { width, .. } | Self::Features { width, .. } => *width,
-            Self::Closed(_) => 0,
-        }
-    }
-
-    /// Number of hidden layers with weights; random features have none.
-    #[must_use]
-    pub fn depth(&self) -> u32 {
-        match self {
-            Self::Mlp { hidden, .. } => u32::try_from(hidden.len()).unwrap_or(u32::MAX),
-            Self::Conv { architecture, .. } => architecture.depth(),
-            Self::Features { .. } | Self::Closed(_) => 0,
-        }
-    }
 }
 
 /// Which weights of a network are kept; the others are 0 from the start and stay 0. Biases are always kept.

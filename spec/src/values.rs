@@ -1,12 +1,15 @@
 //! Settings with values, as given: not yet canonical. What files and axes fill, and what trials are resolved from.
 
+mod asked;
+mod typed;
+
 use crate::architecture::Architecture;
 use crate::closed::{Closed, Precision};
-use crate::setting::{Applies, Fallback, Key, layers};
+use crate::setting::{Applies, Key, layers};
 use crate::trial::{
     DataSpec, EvaluateSpec, Experiment, FeatureKind, Init, Inputs, Labels, Loss, MaskSpec,
     ModelSpec, NoiseKind, Optimizer, ProjectionKind, Schedule, Scope, Spread, SubspaceSpec,
-    TrainSpec, TrialSpec,
+    TrainSpec, TrialSpec, is_closed_form,
 };
 use crate::value::Value;
 
@@ -29,6 +32,16 @@ pub enum Unresolved {
         "`subspace.dim` does not go with `train.weight_reuse`: a subspace lies around weights that are drawn"
     )]
     SubspaceReuse,
+    /// A setting that the experiment has no use for at this value.
+    #[error("{message}")]
+    Conflict {
+        /// The setting.
+        key: Key,
+        /// What is wrong with it.
+        message: &'static str,
+        /// The way out.
+        help: &'static str,
+    },
 }
 
 /// One value, or none, for each setting.
@@ -101,69 +114,21 @@ impl Values {
                 let default = self.default(key);
                 let decides = default.as_ref() != Some(value)
                     && self.applies(key)
-                    && (key != Key::Experiment || self.is_closed_form());
+                    && (key != Key::Experiment || self.is_its_own());
                 decides.then(|| (key, value.clone()))
             })
             .collect()
     }
 
-    /// Whether the experiment solves for its trials. What is asked of a network that is trained by steps changes none of its
-    /// numbers: what an experiment adds to training has settings of its own, so the question stays out of the canonical form.
-    fn is_closed_form(&self) -> bool {
+    /// Whether the experiment solves for its trials or does more with them than train them. What is asked of a network that is
+    /// trained once changes none of its numbers: what an experiment adds to training has settings of its own, so the question
+    /// stays out of the canonical form.
+    fn is_its_own(&self) -> bool {
         let word = self.or_default(Key::Experiment);
         word.as_ref()
             .and_then(Value::as_text)
             .and_then(Experiment::from_word)
-            .is_some_and(Experiment::is_closed_form)
-    }
-
-    fn required(&self, key: Key) -> Result<Value, Unresolved> {
-        self.or_default(key)
-            .ok_or(Unresolved::Missing(key.setting().name))
-    }
-
-    fn whole(&self, key: Key) -> Result<u64, Unresolved> {
-        match self.required(key)? {
-            Value::Integer(value) => Ok(value),
-            other => unreachable!(
-                "the table makes `{}` whole, not {other}",
-                key.setting().name
-            ),
-        }
-    }
-
-    fn count(&self, key: Key) -> Result<u32, Unresolved> {
-        self.whole(key)
-            .map(|value| u32::try_from(value).expect("the table bounds counts"))
-    }
-
-    fn optional_count(&self, key: Key) -> Result<Option<u32>, Unresolved> {
-        debug_assert_eq!(key.setting().fallback, Fallback::All);
-        if self.given(key).is_some() {
-            self.count(key).map(Some)
-        } else {
-            Ok(None)
-        }
-    }
-
-    fn number(&self, key: Key) -> Result<f64, Unresolved> {
-        match self.required(key)? {
-            Value::Float(value) => Ok(value),
-            other => unreachable!(
-                "the table makes `{}` a number, not {other}",
-                key.setting().name
-            ),
-        }
-    }
-
-    fn word(&self, key: Key) -> Result<&'static str, Unresolved> {
-        match self.required(key)? {
-            Value::Word(value) => Ok(value),
-            other => unreachable!(
-                "the table makes `{}` a word, not {other}",
-                key.setting().name
-            ),
-        }
+            .is_some_and(Experiment::owns_trials)
     }
 
     /// The trial that these settings describe.
@@ -182,8 +147,8 @@ impl Values {
                 kind,
             });
         }
-        let closed_form = experiment.is_closed_form();
-        Ok(TrialSpec {
+        let closed_form = is_closed_form(kind);
+        let spec = TrialSpec {
             experiment,
             data: self.data()?,
             model: self.model(kind)?,
@@ -207,8 +172,11 @@ impl Values {
             } else {
                 self.evaluate()?
             },
+            asked: self.asked(experiment)?,
             seed: self.whole(Key::Seed)?,
-        })
+        };
+        asked::check(&spec)?;
+        Ok(spec)
     }
 
     fn data(&self) -> Result<DataSpec, Unresolved> {
@@ -245,6 +213,10 @@ impl Values {
     }
 
     fn model(&self, kind: &'static str) -> Result<ModelSpec, Unresolved> {
+        if kind == "linear" {
+            let ridge = self.number(Key::ModelRidge)?;
+            return Ok(ModelSpec::Closed(Closed::Linear { ridge }));
+        }
         if kind == "interpolator" {
             return Ok(ModelSpec::Closed(Closed::Interpolator {
                 directions: self.count(Key::ModelDirections)?,
@@ -307,11 +279,6 @@ impl Values {
             },
             other => unreachable!("the table does not list the mask `{other}`"),
         })
-    }
-
-    fn scope(&self, key: Key) -> Result<Scope, Unresolved> {
-        self.word(key)
-            .map(|word| Scope::from_word(word).expect("the table lists every scope"))
     }
 
     fn train(&self) -> Result<TrainSpec, Unresolved> {

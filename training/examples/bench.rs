@@ -8,6 +8,7 @@
 
 use std::time::Instant;
 
+use descent_spec::asked::Asked;
 use descent_spec::setting::layers;
 use descent_spec::trial::{
     DataSpec, EvaluateSpec, Experiment, Init, Inputs, Labels, Loss, MaskSpec, ModelSpec, NoiseKind,
@@ -164,6 +165,7 @@ fn spec(width: u32, batch: u32) -> TrialSpec {
             points: 0,
             every: 0,
         },
+        asked: Asked::Nothing,
         seed: 0,
     }
 }

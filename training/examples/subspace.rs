@@ -6,6 +6,7 @@
 
 use std::time::Instant;
 
+use descent_spec::asked::Asked;
 use descent_spec::trial::{
     DataSpec, EvaluateSpec, Experiment, Init, Inputs, Labels, Loss, MaskSpec, ModelSpec, NoiseKind,
     Optimizer, ProjectionKind, Schedule, Scope, Spread, SubspaceSpec, TrainSpec, TrialSpec,
@@ -144,6 +145,7 @@ fn spec(hidden: &[u32], subspace: Option<SubspaceSpec>) -> TrialSpec {
             points: 0,
             every: 0,
         },
+        asked: Asked::Nothing,
         seed: 0,
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use descent_spec::trial::Optimizer;
 
+use crate::course;
 use crate::mlp::{Plan, State};
 use crate::pack::TrainError;
 use crate::subspace::Coordinates;
@@ -79,6 +80,9 @@ fn open(bytes: &[u8]) -> Result<(Header, Unpacked), TrainError> {
 /// # Errors
 /// When the bytes are not a checkpoint.
 pub fn instruction_set(bytes: &[u8]) -> Result<String, TrainError> {
+    if let Some(instruction_set) = course::instruction_set(bytes) {
+        return Ok(instruction_set);
+    }
     open(bytes).map(|(header, _)| header.instruction_set)
 }
 

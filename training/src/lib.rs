@@ -2,7 +2,9 @@
 
 mod autograd;
 pub mod checkpoint;
+mod code;
 mod conv;
+mod course;
 #[cfg(any(test, feature = "cuda"))]
 mod cuda;
 pub mod data;
@@ -10,6 +12,7 @@ pub mod device;
 mod ending;
 pub mod expressivity;
 pub mod features;
+mod freedom;
 mod kernel;
 mod mlp;
 mod open;

@@ -5,11 +5,14 @@
 
 use std::sync::Arc;
 
-use descent_spec::trial::{Experiment, ModelSpec};
+use descent_spec::asked::Asked;
+use descent_spec::closed::Closed;
+use descent_spec::trial::{ModelSpec, TrialSpec};
 
 use crate::autograd::Autograd;
 use crate::checkpoint;
 use crate::conv;
+use crate::course::{self, Run};
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::data::{DataStore, Prepared};
@@ -17,6 +20,7 @@ use crate::device::Device;
 use crate::ending::Place;
 use crate::expressivity;
 use crate::features;
+use crate::freedom;
 use crate::kernel::Isa;
 use crate::mlp::{Loose, Mask, Plan, Stack, State, flat};
 use crate::pack::{Event, Member, Pack, Progress, TrainError};
@@ -32,7 +36,8 @@ pub fn open(
 ) -> (Box<dyn Pack>, Vec<Event>) {
     let (closed, stepped): (Vec<_>, Vec<_>) = members
         .into_iter()
-        .partition(|member| member.spec.experiment.is_closed_form());
+        .partition(|member| member.spec.model.is_closed_form());
+    let (courses, stepped): (Vec<_>, Vec<_>) = stepped.into_iter().partition(is_course);
     let (convolving, stepped): (Vec<_>, Vec<_>) = stepped.into_iter().partition(convolves);
     let (mut packs, mut failed) = (Vec::new(), Vec::new());
     if !convolving.is_empty() {
@@ -41,7 +46,18 @@ pub fn open(
         failed.extend(events);
     }
     if !closed.is_empty() {
-        let builds = |member: &Member| member.spec.experiment == Experiment::Expressivity;
+        let (repeated, closed): (Vec<_>, Vec<_>) = closed.into_iter().partition(is_course);
+        if !repeated.is_empty() {
+            let (pack, events) = freedom::open(repeated, data);
+            packs.push(pack);
+            failed.extend(events);
+        }
+        let builds = |member: &Member| {
+            matches!(
+                member.spec.model,
+                ModelSpec::Closed(Closed::Interpolator { .. })
+            )
+        };
         let (built, solved): (Vec<_>, Vec<_>) = closed.into_iter().partition(builds);
         if !built.is_empty() {
             let (pack, events) = expressivity::open(built, data);
@@ -53,6 +69,11 @@ pub fn open(
             packs.push(pack);
             failed.extend(events);
         }
+    }
+    if !courses.is_empty() {
+        let (pack, events) = course::open(courses, data, Launch::On(*device));
+        packs.push(pack);
+        failed.extend(events);
     }
     if !stepped.is_empty() {
         let (pack, events) = open_stepped(stepped, data, device);
@@ -74,12 +95,105 @@ pub fn open_with(
     instruction_set: &str,
 ) -> Option<(Box<dyn Pack>, Vec<Event>)> {
     let isa = Isa::named(instruction_set)?;
+    let (courses, members): (Vec<_>, Vec<_>) = members.into_iter().partition(is_course);
     let (convolving, dense): (Vec<_>, Vec<_>) = members.into_iter().partition(convolves);
     let (ready, mut failed) = start_all(dense, data, isa.name());
     let (pack, events) = conv::open(convolving, data, isa);
     failed.extend(events);
-    let packs: Vec<Box<dyn Pack>> = vec![pack, Box::new(Stack::new(isa, ready))];
+    let mut packs: Vec<Box<dyn Pack>> = vec![pack, Box::new(Stack::new(isa, ready))];
+    let (pack, events) = course::open(courses, data, Launch::With(isa));
+    packs.push(pack);
+    failed.extend(events);
     Some((Box::new(Several(packs)), failed))
+}
+
+/// What trains: a device, or the processor with certain instructions.
+#[derive(Clone, Copy)]
+pub(crate) enum Launch {
+    On(Device),
+    With(Isa),
+}
+
+impl Launch {
+    /// The instruction set that checkpoints of trials are marked with.
+    pub(crate) fn instruction_set(self) -> String {
+        match self {
+            Self::On(device) => device.instruction_set(),
+            Self::With(isa) => isa.name().to_owned(),
+        }
+    }
+
+    /// The instruction set that a trial's trainings are marked with: some stay on the processor.
+    pub(crate) fn place_of(self, spec: &TrialSpec) -> String {
+        match spec.model {
+            ModelSpec::Mlp { .. } if spec.subspace.is_none() => self.instruction_set(),
+            _ => self.isa().name().to_owned(),
+        }
+    }
+
+    fn isa(self) -> Isa {
+        match self {
+            Self::On(_) => Isa::detect(),
+            Self::With(isa) => isa,
+        }
+    }
+}
+
+/// Makes a pack of trainings whose samples are at hand.
+pub(crate) fn open_runs(runs: Vec<Run>, launch: Launch) -> (Box<dyn Pack>, Vec<Event>) {
+    let (mut packs, mut failed): (Vec<Box<dyn Pack>>, _) = (Vec::new(), Vec::new());
+    let (convolving, dense): (Vec<_>, Vec<_>) =
+        runs.into_iter().partition(|run| convolves(&run.member));
+    if !convolving.is_empty() {
+        let (pack, events) = conv::open_runs(convolving, launch.isa());
+        packs.push(pack);
+        failed.extend(events);
+    }
+    // Only the processor knows shifted targets and subspaces.
+    let stays = |run: &Run| run.shifts.is_some() || run.member.spec.subspace.is_some();
+    let (here, there): (Vec<_>, Vec<_>) = match launch {
+        Launch::On(device) if device.cuda().is_some() => dense.into_iter().partition(stays),
+        Launch::On(_) | Launch::With(_) => (dense, Vec::new()),
+    };
+    if !here.is_empty() {
+        let ready = start_runs(here, launch.isa().name(), &mut failed);
+        packs.push(Box::new(Stack::new(launch.isa(), ready)));
+    }
+    if let (Launch::On(device), false) = (launch, there.is_empty()) {
+        let place = Place {
+            device: device.to_string(),
+            instruction_set: device.instruction_set(),
+        };
+        let ready = start_runs(there, &place.instruction_set, &mut failed);
+        let (pack, events) = open_on_cuda(device, place, ready);
+        packs.push(pack);
+        failed.extend(events);
+    }
+    (Box::new(Several(packs)), failed)
+}
+
+/// Trainings at their first step, or where their checkpoints left them.
+fn start_runs(runs: Vec<Run>, instruction_set: &str, failed: &mut Vec<Event>) -> Vec<Loose> {
+    let mut ready = Vec::with_capacity(runs.len());
+    for run in runs {
+        match start(&run.member, run.data, run.labels, instruction_set) {
+            Ok(mut loose) => {
+                loose.shifts = run.shifts;
+                Arc::make_mut(&mut loose.plan).keeps_coordinates = run.keeps_coordinates;
+                ready.push(loose);
+            }
+            Err(error) => failed.push(Event::Failed {
+                key: run.member.key,
+                error,
+            }),
+        }
+    }
+    ready
+}
+
+/// Whether a member is a trial of several trainings.
+fn is_course(member: &Member) -> bool {
+    member.spec.asked != Asked::Nothing
 }
 
 /// Whether a member is a convolution network.
@@ -210,6 +324,7 @@ fn start(
         plan: Arc::new(plan),
         data,
         labels,
+        shifts: None,
         mask,
         subspace,
         state,

@@ -150,6 +150,11 @@ impl Unpacked {
         }
     }
 
+    /// All tensors that are left, by name.
+    pub(crate) fn into_tensors(self) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
+        self.tensors
+    }
+
     /// # Errors
     /// When something is left that nobody took.
     pub(crate) fn finish(self) -> Result<(), TrainError> {

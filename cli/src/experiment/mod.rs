@@ -4,6 +4,8 @@
 //! Experiments whose figure is a curve against the size of a model (risk curves, random features) are drawn by `figure` from the
 //! results themselves.
 
+mod degrees_of_freedom;
+mod description_length;
 mod expressivity;
 mod random_features;
 mod risk_curve;
@@ -47,6 +49,8 @@ pub(crate) fn report(title: &str, curves: &[Curve]) -> Report {
 /// How the experiment of this name is shown; `None`: as curves against the size of a model.
 pub(crate) fn shown(experiment: &str) -> Option<Shown> {
     match experiment {
+        "degrees-of-freedom" => Some(degrees_of_freedom::SHOWN),
+        "description-length" => Some(description_length::SHOWN),
         "expressivity" => Some(expressivity::SHOWN),
         _ => None,
     }

@@ -91,3 +91,175 @@ fn what_cannot_be_built_is_refused_before_anything_is() {
         assert!(words.contains(told), "{to}: {words}");
     }
 }
+
+/// Runs a sweep file of the tree on a small sample; its report.
+fn small(sandbox: &Sandbox, file: &str, name: &str, lines: &[(&str, &str)]) -> String {
+    let text = shrunk(file, lines);
+    sandbox.file("sweep.toml", &text.replace("\"mnist\"", "\"mnist-4k\""));
+    sandbox.ok("run sweep.toml --workers 1");
+    for file in ["svg", "png", "csv"].map(|ending| format!("{name}.{ending}")) {
+        assert!(sandbox.path(&file).exists(), "{file}");
+    }
+    sandbox.ok(&format!("verify {name}"));
+    sandbox.ok(&format!("report {name}"))
+}
+
+#[test]
+fn description_length() {
+    let sandbox = Sandbox::new();
+    let report = small(
+        &sandbox,
+        "description-length.toml",
+        "description-length",
+        &[
+            ("test_samples = 1000", "test_samples = 20\nsamples = 40"),
+            ("width = 100", "width = 5"),
+            ("epochs = 12", "epochs = 2"),
+            ("steps = 400", "steps = 12"),
+            ("[0, 500]", "[0, 20]"),
+            ("count = 3", "count = 2"),
+        ],
+    );
+    let blocks = sandbox.ok(
+        "--format csv sql SELECT(COUNT(*)),MIN(n),MAX(sent),SUM(block_samples)FROM(description_length_blocks)WHERE(labels='true')",
+    );
+    // Blocks end at 8, 16, 32 and 40 labels; in and out of a subspace.
+    assert_eq!(blocks.lines().nth(1), Some("8,2,32,80"), "{blocks}");
+    for words in [
+        "| two-part-quantised |",
+        "| intrinsic-dimension |",
+        "| prequential |",
+    ] {
+        assert!(report.contains(words), "{words} is not in {report}");
+    }
+    assert!(report.contains("counting bound"), "{report}");
+    for (file, name) in [
+        ("paper/description-length.toml", "paper-description-length"),
+        (
+            "paper/description-length-conv.toml",
+            "paper-description-length-conv",
+        ),
+    ] {
+        let sandbox = Sandbox::new();
+        let (model, small_model) = match name {
+            "paper-description-length" => ("\"256-256\"", "\"4-3\""),
+            _ => ("[0, 290]", "[0, 9]\nwidth = [1]"),
+        };
+        let lines = [
+            (
+                "dataset = \"mnist\"",
+                "dataset = \"mnist\"\nsamples = 20\ntest_samples = 9",
+            ),
+            (model, small_model),
+            ("epochs = 20", "epochs = 2"),
+            ("steps = 500", "steps = 2"),
+            ("count = 3", "count = 1"),
+        ];
+        let report = small(&sandbox, file, name, &lines);
+        assert!(report.contains("| prequential |"), "{report}");
+    }
+}
+
+#[test]
+fn degrees_of_freedom() {
+    let sandbox = Sandbox::new();
+    let report = small(
+        &sandbox,
+        "degrees-of-freedom.toml",
+        "degrees-of-freedom",
+        &[
+            ("samples = 1000", "samples = 32\ntest_samples = 20"),
+            ("draws = 512", "draws = 16"),
+            ("epochs = 100", "epochs = 3"),
+            ("[2, 5, 10, 20, 50, 100]", "[2, 3]"),
+        ],
+    );
+    let exact = sandbox.ok(
+        "--format csv sql SELECT(COUNT(*)),MAX(ABS(freedom_mean/closed_form_mean-1))<1e-6,MAX(closed_form_mean)FROM(degrees_of_freedom)WHERE(model='linear')",
+    );
+    assert!(
+        exact
+            .lines()
+            .nth(1)
+            .is_some_and(|line| line.starts_with("5,1,")),
+        "{exact}"
+    );
+    assert!(
+        report.contains("estimate ÷ closed form, linear, ridge 10.0"),
+        "{report}"
+    );
+    let sandbox = Sandbox::new();
+    let lines = [
+        ("samples = 10000", "samples = 30\ntest_samples = 9"),
+        ("epochs = 100", "epochs = 2"),
+        ("draws = 5", "draws = 2"),
+        ("count = 3", "count = 1"),
+        (
+            "\"100\", \"91-91\", \"78-78-78-78\", \"250\", \"200-200\", \"157-157-157-157\"",
+            "\"4\"",
+        ),
+    ];
+    let file = "paper/degrees-of-freedom.toml";
+    let report = small(&sandbox, file, "paper-degrees-of-freedom", &lines);
+    assert!(report.contains("(as many parameters)"), "{report}");
+}
+
+#[test]
+fn codes_and_repeated_fits_that_cannot_be_are_refused_with_the_way_out() {
+    let sandbox = Sandbox::new();
+    let codes = "description-length.toml";
+    let freedom = "degrees-of-freedom.toml";
+    let table = [
+        (
+            codes,
+            "loss = \"cross-entropy\"\n",
+            "",
+            "loss = \"cross-entropy\" under [train]",
+        ),
+        (
+            codes,
+            "first = 8",
+            "first = 4000",
+            "takes 4000 samples, and there are 4000",
+        ),
+        (
+            codes,
+            "points = 16",
+            "spread = \"end\"",
+            "only the last is measured",
+        ),
+        (codes, "holdout = 0.2", "holdout = 1.0", "to below 1.0"),
+        (codes, "holdout = 0.2", "holdout = 0.0", "code.patience"),
+        (codes, "[0, 500]", "[0, 80000]", "asks for 80000 dimensions"),
+        (
+            codes,
+            "kind = \"mlp\"",
+            "kind = \"linear\"",
+            "does not go with",
+        ),
+        (
+            freedom,
+            "loss = \"squared\"",
+            "loss = \"cross-entropy\"",
+            "real-valued targets",
+        ),
+        (
+            freedom,
+            "epochs = 100 }",
+            "epochs = 100, stop_at_zero_error = \"always\" }",
+            "must not end earlier",
+        ),
+        (freedom, "epsilon = 0.01", "epsilon = 0.0", "above 0.0"),
+        (freedom, "draws = 8", "draws = 0", "from 1"),
+    ];
+    for (file, from, to, told) in table {
+        sandbox.file("bad.toml", &shrunk(file, &[(from, to)]));
+        let output = sandbox.run("plan bad.toml");
+        let words = stderr(&output)
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        assert_eq!(output.status.code(), Some(2), "{to}: {words}");
+        assert!(words.contains(told), "{to}: {words}");
+    }
+}

@@ -156,7 +156,7 @@ fn settled(candidate: &Candidate, has_parent: bool) -> Params {
     let set =
         |values: &mut Values, key: Key, word: &'static str| values.set(key, Value::Word(word));
     let train = &candidate.spec.train;
-    if !candidate.spec.experiment.is_closed_form() {
+    if !candidate.spec.model.is_closed_form() {
         if holds(train.schedule_scope) {
             set(&mut values, Key::TrainScheduleScope, "always");
         } else {

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::{Grid, Place};
 use crate::architecture::Architecture;
+use crate::asked::Asked;
 use crate::data::KnownData;
 use crate::setting::Key;
 use crate::shape::{self, DataShape, TooFewSamples};
@@ -101,8 +102,13 @@ fn suspicious(grid: &Grid, path: &Path<'_>, experiment: Experiment) -> bool {
                 .any(|kind| blind(kind, known).is_some())
         })
     });
+    // Experiments that repeat trainings have rules of their own, and few points.
+    let repeats = matches!(
+        experiment,
+        Experiment::DescriptionLength | Experiment::DegreesOfFreedom
+    );
     // How many parameters a point has, and whether it starts from another's weights, is not to be told from afar.
-    misfit || too_few || blind || most(Key::SubspaceDim) > 0
+    misfit || too_few || blind || repeats || most(Key::SubspaceDim) > 0
 }
 
 /// Why a convolution network cannot look at the samples of a data set; `None`: it can.
@@ -183,8 +189,17 @@ fn points(
                         report.add_with_help(place, "subspace.dim", error.to_string(), Some(help));
                     }
                 }
+                Err(ref error @ Unresolved::Conflict { key, help, .. }) => {
+                    let message = error.to_string();
+                    if noted.insert(message.clone()) {
+                        let name = key.setting().name;
+                        let place = place_of(path, key);
+                        report.add_with_help(place, name, message, Some(help.to_owned()));
+                    }
+                }
                 Ok(mut spec) => {
                     too_many_dimensions(grid, report, path, &spec, noted);
+                    too_long_a_block(grid, report, path, &spec, noted);
                     let known = &grid.data[spec.data.dataset.as_str()];
                     if let ModelSpec::Conv { architecture, .. } = spec.model
                         && let Some(why) = blind(architecture, known)
@@ -244,6 +259,27 @@ fn too_many_dimensions(
         let help = "subspace.dim = 0 trains every parameter itself".to_owned();
         let place = place_of(path, Key::SubspaceDim);
         report.add_with_help(place, "subspace.dim", message, Some(help));
+    }
+}
+
+/// A first block that is longer than the message leaves nothing to learn from.
+fn too_long_a_block(
+    grid: &Grid,
+    report: &mut Report<'_>,
+    path: &Path<'_>,
+    spec: &TrialSpec,
+    noted: &mut BTreeSet<String>,
+) {
+    let known = &grid.data[spec.data.dataset.as_str()];
+    let (Asked::Code(code), Ok(shape)) = (spec.asked, DataShape::of(known, &spec.data)) else {
+        return;
+    };
+    let (first, samples) = (code.first, shape.train_samples);
+    if first >= samples && noted.insert(format!("code.first {first} {samples}")) {
+        let message = format!("the first block takes {first} samples, and there are {samples}");
+        let help = "write first = 8 under [code]".to_owned();
+        let place = place_of(path, Key::CodeFirst);
+        report.add_with_help(place, "code.first", message, Some(help));
     }
 }
 

@@ -221,7 +221,9 @@ impl Grid {
         let known = self.data[spec.data.dataset.as_str()];
         let shape = DataShape::of(&known, &spec.data).expect("checked when the grid was made");
         let parameters = match spec.model {
-            ModelSpec::Closed(closed) => closed.parameters(shape.inputs, shape.train_samples),
+            ModelSpec::Closed(closed) => {
+                closed.parameters(shape.inputs, shape.train_samples, shape.outputs)
+            }
             ModelSpec::Mlp { .. } | ModelSpec::Conv { .. } | ModelSpec::Features { .. } => {
                 shape::parameters(&spec.model, known.inputs, known.image, known.outputs)
             }

@@ -63,8 +63,12 @@ const STRENGTH: Kind = Kind::Float {
 };
 const SCOPE: Kind = Kind::Word(&["never", "below-threshold", "always"]);
 
-const CLOSED_FORMS: &[&str] = &["fourier-features", "relu-features", "interpolator"];
-const RANDOM_FEATURES: &[&str] = &["fourier-features", "relu-features"];
+const CLOSED_FORMS: &[&str] = &[
+    "fourier-features",
+    "relu-features",
+    "interpolator",
+    "linear",
+];
 /// Means something for networks, trained by gradient descent.
 const NETWORK: Applies = Applies::All(&[Condition {
     key: Key::ModelKind,
@@ -86,10 +90,20 @@ const UNIFORM: Applies = Applies::All(&[
         test: Test::Absent,
     },
 ]);
-/// Means something for random features.
-const FEATURES: Applies = Applies::All(&[Condition {
+/// Means something for linear regression, on random features or on the inputs.
+const RIDGED: Applies = Applies::All(&[Condition {
     key: Key::ModelKind,
-    test: Test::OneOf(RANDOM_FEATURES),
+    test: Test::OneOf(&["fourier-features", "relu-features", "linear"]),
+}]);
+/// Means something where the labels are sent.
+const CODE: Applies = Applies::All(&[Condition {
+    key: Key::Experiment,
+    test: Test::OneOf(&["description-length"]),
+}]);
+/// Means something where degrees of freedom are measured.
+const FREEDOM: Applies = Applies::All(&[Condition {
+    key: Key::Experiment,
+    test: Test::OneOf(&["degrees-of-freedom"]),
 }]);
 /// Means something for the network that takes any labels.
 const INTERPOLATOR: Applies = Applies::All(&[Condition {
@@ -100,7 +114,7 @@ const INTERPOLATOR: Applies = Applies::All(&[Condition {
 const SIZED: Applies = Applies::All(&[
     Condition {
         key: Key::ModelKind,
-        test: Test::NoneOf(&["interpolator"]),
+        test: Test::NoneOf(&["interpolator", "linear"]),
     },
     Condition {
         key: Key::ModelShape,
@@ -120,6 +134,22 @@ const NAME_ONLY: (bool, bool) = (false, true);
 const OF_THE_SWEEP: (bool, bool) = (true, false);
 
 settings! {
+    CodeFirst = "code.first", Some("first_block"),
+        COUNT, Fallback::Integer(8), "samples",
+        CODE, DECIDES,
+        "Samples of the first block, whose labels are sent with equal probabilities; every later block is as long as all before it.";
+    CodeHoldout = "code.holdout", Some("holdout"),
+        BELOW_ONE, Fallback::Float(0.0), "",
+        CODE, DECIDES,
+        "Share of what was sent that is held out to choose the measured epoch whose network codes the next block; 0: the last epoch's does.";
+    CodePatience = "code.patience", None,
+        Kind::Integer { min: 0, max: U32_MAX }, Fallback::Integer(0), "measurements",
+        Applies::All(&[Condition { key: Key::CodeHoldout, test: Test::NonZero }]), DECIDES,
+        "Measured epochs in a row without a lower loss on the held-out samples after which a block's training ends; 0: it goes on.";
+    CodeSteps = "code.steps", None,
+        Kind::Integer { min: 0, max: U32_MAX }, Fallback::Integer(0), "steps",
+        CODE, DECIDES,
+        "Steps that every block's training takes at least: small ones get more epochs than `train.epochs`.";
     DataCentre = "data.centre", None,
         Kind::Boolean, Fallback::Boolean(true), "",
         Applies::Always, DECIDES,
@@ -179,9 +209,21 @@ settings! {
         NETWORK, DECIDES,
         "How measured epochs are spread: evenly on a log scale, every so many, or only the end. The last epoch is always measured.";
     Experiment = "experiment", None,
-        Kind::Word(&["risk-curve", "random-features", "expressivity", "lottery-ticket", "intrinsic-dimension"]), Fallback::Word("risk-curve"), "",
+        Kind::Word(&["risk-curve", "random-features", "expressivity", "lottery-ticket", "intrinsic-dimension", "description-length", "degrees-of-freedom"]), Fallback::Word("risk-curve"), "",
         Applies::Always, OF_THE_SWEEP,
-        "The kind of question. Networks that are trained by steps are the same trials whatever is asked of them.";
+        "The kind of question. Networks that are trained once, by steps, are the same trials whatever is asked of them.";
+    FreedomDraws = "freedom.draws", Some("draws"),
+        Kind::Integer { min: 1, max: 1_000_000 }, Fallback::Integer(5), "",
+        FREEDOM, DECIDES,
+        "Draws of B: the fit is repeated on targets Y + ε·B for each.";
+    FreedomEpsilon = "freedom.epsilon", Some("epsilon"),
+        Kind::Float { min: Bound::Open(0.0), max: Bound::Closed(1.0) }, Fallback::Float(0.01), "",
+        FREEDOM, DECIDES,
+        "ε: how far targets are disturbed. Networks compute in single precision, where less than 0.001 drowns in rounding.";
+    FreedomProbes = "freedom.probes", Some("probes"),
+        Kind::Word(&["normal", "hadamard"]), Fallback::Word("normal"), "",
+        FREEDOM, DECIDES,
+        "What B is made of: normal numbers, or signs of a Hadamard matrix, orthogonal to one another.";
     MaskDensity = "mask.density", Some("density"),
         Kind::Float { min: Bound::Open(0.0), max: Bound::Closed(1.0) }, Fallback::Required, "",
         Applies::All(&[Condition { key: Key::MaskKind, test: Test::NoneOf(&["none"]) }]), DECIDES,
@@ -211,16 +253,16 @@ settings! {
         Applies::All(&[Condition { key: Key::ModelInit, test: Test::OneOf(&["normal"]) }]), DECIDES,
         "Standard deviation of the initial weights.";
     ModelKind = "model.kind", None,
-        Kind::Word(&["mlp", "lenet-5", "conv-2", "conv-4", "conv-6", "resnet-20", "fourier-features", "relu-features", "interpolator"]), Fallback::Word("mlp"), "",
+        Kind::Word(&["mlp", "lenet-5", "conv-2", "conv-4", "conv-6", "resnet-20", "fourier-features", "relu-features", "interpolator", "linear"]), Fallback::Word("mlp"), "",
         Applies::Always, DECIDES,
-        "What learns: a fully connected ReLU network, a convolution network, least squares on random features, or the network of 2n + d weights that takes any labels.";
+        "What learns: a fully connected ReLU network, a convolution network, least squares on random features, the network of 2n + d weights that takes any labels, or least squares on the inputs.";
     ModelPrecision = "model.precision", Some("precision"),
         Kind::Word(&["f32", "f64", "double-double"]), Fallback::Word("double-double"), "",
         INTERPOLATOR, DECIDES,
         "What it is computed in: 24, 53 or 106 bits.";
     ModelRidge = "model.ridge", Some("ridge"),
         Kind::Float { min: Bound::Closed(0.0), max: Bound::Closed(1e12) }, Fallback::Float(0.0), "",
-        FEATURES, DECIDES,
+        RIDGED, DECIDES,
         "Ridge λ of ‖Φa − y‖² + λ‖a‖²; 0: least squares, of minimum norm where it interpolates.";
     ModelShape = "model.shape", Some("shape"),
         Kind::Layers, Fallback::Absent, "",

@@ -67,8 +67,9 @@ impl Block {
     }
 
     /// The keys that every body may have.
-    pub(crate) const KEYS: [&'static str; 10] = [
-        "data", "model", "mask", "subspace", "train", "evaluate", "seed", "axes", "zip", "block",
+    pub(crate) const KEYS: [&'static str; 12] = [
+        "data", "model", "mask", "subspace", "train", "evaluate", "code", "freedom", "seed",
+        "axes", "zip", "block",
     ];
 
     /// Reads one key of a body; false when it is not a body's.
@@ -81,7 +82,7 @@ impl Block {
         let (name, span, item) = entry;
         let path = read::join(&self.path, name);
         match *name {
-            "data" | "model" | "mask" | "subspace" | "train" | "evaluate" => {
+            "data" | "model" | "mask" | "subspace" | "train" | "evaluate" | "code" | "freedom" => {
                 self.groups.push(((*name).to_owned(), span.clone()));
                 match read::table(report, &path, item) {
                     Some(table) => self.settings(report, &path, name, table),

@@ -227,7 +227,7 @@ fn mismatch(report: &mut Report<'_>, path: &Path<'_>, experiment: Experiment) ->
                 help(),
             );
         }
-        Source::Default if experiment.is_closed_form() => {
+        Source::Default if !experiment.takes("mlp") => {
             let message = format!("experiment \"{experiment}\" needs a kind of model");
             let place = path[0].groups.iter().find(|(name, _)| name == "model");
             let place = place.map_or(0..0, |(_, span)| span.clone());

@@ -206,7 +206,7 @@ impl Trained {
         let Some(ending) = standing.ending() else {
             return true;
         };
-        let weights = (!ending.is_diverged()).then(|| state.weights(network));
+        let weights = (!ending.is_diverged()).then(|| state.weights(plan, network));
         events.push(ending.with_weights(*key, plan, place, weights));
         false
     }

@@ -25,6 +25,7 @@ use self::member::{Start, Trained};
 use self::network::Network;
 use self::state::State;
 use crate::checkpoint;
+use crate::course::Run;
 use crate::data::{DataStore, Prepared};
 use crate::ending::Place;
 use crate::kernel::Isa;
@@ -60,6 +61,31 @@ pub(crate) fn open(
             Ok(start) => pack.members.push(Trained::new(isa, start)),
             Err(error) => failed.push(Event::Failed {
                 key: member.key,
+                error,
+            }),
+        }
+    }
+    (Box::new(pack), failed)
+}
+
+/// Makes a pack of trainings whose samples are at hand.
+pub(crate) fn open_runs(runs: Vec<Run>, isa: Isa) -> (Box<dyn Pack>, Vec<Event>) {
+    let mut failed = Vec::new();
+    let mut pack = Networks {
+        place: Place {
+            device: "cpu".to_owned(),
+            instruction_set: isa.name().to_owned(),
+        },
+        members: Vec::with_capacity(runs.len()),
+    };
+    for run in runs {
+        match start(&run.member, run.data, run.labels, isa) {
+            Ok(mut start) => {
+                start.plan.keeps_coordinates = run.keeps_coordinates;
+                pack.members.push(Trained::new(isa, start));
+            }
+            Err(error) => failed.push(Event::Failed {
+                key: run.member.key,
                 error,
             }),
         }

@@ -111,8 +111,12 @@ impl State {
     }
 
     /// Final weights as a file.
-    pub(crate) fn weights(&self, network: &Network) -> Vec<u8> {
-        weights::write(&self.tensors(network), weights::WEIGHTS)
+    pub(crate) fn weights(&self, plan: &Plan, network: &Network) -> Vec<u8> {
+        let mut tensors = self.tensors(network);
+        if let Some(at) = self.coordinates.as_ref().filter(|_| plan.keeps_coordinates) {
+            tensors.push(named("z".to_owned(), &[at.z.len()], &at.z));
+        }
+        weights::write(&tensors, weights::WEIGHTS)
     }
 
     fn tensors(&self, network: &Network) -> Vec<Named> {

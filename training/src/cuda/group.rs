@@ -177,6 +177,7 @@ impl<M: Machine> Group<M> {
                     plan: Arc::clone(&seat.plan),
                     data: Arc::clone(&self.data),
                     labels: Arc::clone(&seat.labels),
+                    shifts: None,
                     mask: seat.mask.clone(),
                     subspace: None,
                     state: self.state(machine, member)?,

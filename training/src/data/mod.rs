@@ -12,6 +12,7 @@ mod prepare;
 mod source;
 mod store;
 mod synthetic;
+mod window;
 
 pub use dataset::{Dataset, Samples};
 pub use descent_spec::data::KnownData;
@@ -20,3 +21,4 @@ pub use noise::Noise;
 pub use prepare::{Prepared, prepare};
 pub use source::{files_of, read_folder};
 pub use store::{DataStore, Listed, default_folder};
+pub use window::Window;

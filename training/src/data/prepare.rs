@@ -7,6 +7,7 @@ use super::dataset::{Dataset, Samples};
 use super::error::DataError;
 use super::inputs::{Part, Source};
 use super::noise::Noise;
+use super::window::Window;
 use crate::stream::Stream;
 
 /// Inputs and labels of one trial. Trials of a pack share all of it but the noise: see [`labels`](Self::labels).
@@ -19,17 +20,17 @@ pub struct Prepared {
     /// What a sample looks like; `None` where samples are not images.
     pub image: Option<Image>,
     /// Training inputs, row-major `[samples, inputs]`, in `[0, 1]` before centring (but for Gaussian ones).
-    pub train_x: Vec<f32>,
+    pub train_x: Window,
     /// Training labels, as noisy as the spec asked for.
     pub train_y: Vec<u8>,
     /// Where each training sample stands among the data set's training samples, from 0.
     pub train_index: Vec<usize>,
     /// Held-out inputs, like `train_x`.
-    pub validation_x: Vec<f32>,
+    pub validation_x: Window,
     /// Held-out labels, true.
     pub validation_y: Vec<u8>,
     /// Test inputs, like `train_x`.
-    pub test_x: Vec<f32>,
+    pub test_x: Window,
     /// Test labels, true.
     pub test_y: Vec<u8>,
     pub(super) true_y: Vec<u8>,
@@ -62,7 +63,7 @@ pub fn prepare(dataset: &Dataset, spec: &DataSpec) -> Result<Prepared, DataError
             let numbers = row.iter().zip(&mean);
             scaled.extend(numbers.map(|(pixel, mean)| (pixel / 255.0 - mean) as f32));
         }
-        scaled
+        Window::from(scaled)
     };
     let labels = |samples: &Samples, chosen: &[usize]| {
         chosen
@@ -87,6 +88,35 @@ pub fn prepare(dataset: &Dataset, spec: &DataSpec) -> Result<Prepared, DataError
     };
     prepared.train_y = prepared.labels(&Noise::of(spec));
     Ok(prepared)
+}
+
+impl Prepared {
+    /// Some of the training samples with these labels, one for each: the first `trained` to train on, the next ones up to `known` to hold
+    /// out, and those after them up to `end` as test samples. Inputs are shared, not copied.
+    ///
+    /// # Panics
+    /// When there are fewer samples.
+    #[must_use]
+    pub fn block(&self, labels: &[u8], trained: usize, known: usize, end: usize) -> Self {
+        let inputs = |from: usize, to: usize| {
+            let numbers = from * self.inputs..to * self.inputs;
+            self.train_x.part(numbers)
+        };
+        Self {
+            inputs: self.inputs,
+            outputs: self.outputs,
+            image: self.image,
+            train_x: inputs(0, trained),
+            train_y: labels[..trained].to_vec(),
+            train_index: self.train_index[..trained].to_vec(),
+            validation_x: inputs(trained, known),
+            validation_y: labels[trained..known].to_vec(),
+            test_x: inputs(known, end),
+            test_y: labels[known..end].to_vec(),
+            true_y: labels[..trained].to_vec(),
+            seed: self.seed,
+        }
+    }
 }
 
 /// Which samples train, and which are held out.

@@ -12,7 +12,7 @@ const BLOCK: usize = 64;
 
 /// Directions v₀, v₁, … and what is made of ⟨v, x⟩. Direction k is drawn from its own stream: the features of a narrow trial
 /// are the first ones of a wide trial with the same seed.
-pub(super) struct RandomMap {
+pub(crate) struct RandomMap {
     kind: FeatureKind,
     /// `[inputs, directions]`, a multiple of [`BLOCK`] columns.
     directions: Mat<f64>,
@@ -20,7 +20,7 @@ pub(super) struct RandomMap {
 
 impl RandomMap {
     /// Draws what `width` features take.
-    pub(super) fn new(
+    pub(crate) fn new(
         kind: FeatureKind,
         bandwidth: f64,
         seed: u64,
@@ -51,7 +51,7 @@ impl RandomMap {
 
     /// The first `width` features of the samples in `rows` (row-major `[samples, inputs]`), **not yet scaled**: `[samples,
     /// width]`. Fourier: cosine and sine of each direction in turn; an odd width ends with a cosine.
-    pub(super) fn features(&self, rows: &[f32], width: usize) -> Mat<f64> {
+    pub(crate) fn features(&self, rows: &[f32], width: usize) -> Mat<f64> {
         let inputs = self.directions.nrows();
         let samples = rows.len() / inputs;
         let x = Mat::from_fn(samples, inputs, |row, column| {
@@ -87,7 +87,7 @@ impl RandomMap {
 
 /// What features are multiplied by: 1/√(N/2) for N/2 pairs of cosine and sine, 1/√N for N ReLUs, so that the kernel ⟨φ(x), φ(x′)⟩
 /// has a limit as N grows.
-pub(super) fn scale(kind: FeatureKind, width: usize) -> f64 {
+pub(crate) fn scale(kind: FeatureKind, width: usize) -> f64 {
     let width = width as f64;
     match kind {
         FeatureKind::Fourier => (2.0 / width).sqrt(),

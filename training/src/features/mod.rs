@@ -5,7 +5,11 @@
 
 mod map;
 mod pack;
+mod score;
 mod solve;
 
+pub(crate) use map::{RandomMap, scale};
 pub use pack::open;
+pub(crate) use pack::to_safetensors;
+pub(crate) use score::Score;
 pub use solve::least_squares;

@@ -11,6 +11,7 @@ use faer::{Accum, Mat, Par};
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
 use super::map::{RandomMap, scale};
+use super::score::Score;
 use super::solve::least_squares;
 use crate::data::{DataStore, Noise, Prepared};
 use crate::device::Device;
@@ -85,14 +86,6 @@ struct Solved {
     train: Score,
     validation: Score,
     test: Score,
-}
-
-/// Running sums of squared error and misclassified samples.
-#[derive(Clone, Copy, Default)]
-struct Score {
-    squared: f64,
-    wrong: u64,
-    samples: u64,
 }
 
 impl FeaturePack {
@@ -356,39 +349,8 @@ impl Solved {
     }
 }
 
-impl Score {
-    /// Adds the outputs of some samples: `[samples, outputs]` against one-hot labels.
-    fn add(&mut self, outputs: &Mat<f64>, labels: &[u8]) {
-        for (row, &label) in labels.iter().enumerate() {
-            let label = usize::from(label);
-            let mut largest = 0;
-            for output in 0..outputs.ncols() {
-                let value = outputs[(row, output)];
-                let difference = value - if output == label { 1.0 } else { 0.0 };
-                self.squared += difference * difference;
-                if value > outputs[(row, largest)] {
-                    largest = output;
-                }
-            }
-            self.wrong += u64::from(largest != label);
-            self.samples += 1;
-        }
-    }
-
-    /// Mean over samples and outputs; `None` without samples or where it is not finite.
-    fn loss(&self, outputs: usize) -> Option<f64> {
-        let loss = self.squared / (self.samples as f64 * outputs as f64);
-        loss.is_finite().then_some(loss)
-    }
-
-    /// Share of misclassified samples; `None` without samples.
-    fn error(&self) -> Option<f64> {
-        (self.samples > 0).then(|| self.wrong as f64 / self.samples as f64)
-    }
-}
-
 /// The coefficients as `coefficients` `[features, outputs]` in 64-bit floats. The features are drawn from the seed.
-fn to_safetensors(coefficients: &Mat<f64>) -> Vec<u8> {
+pub(crate) fn to_safetensors(coefficients: &Mat<f64>) -> Vec<u8> {
     let (features, outputs) = (coefficients.nrows(), coefficients.ncols());
     let entries =
         (0..features).flat_map(|row| (0..outputs).map(move |column| coefficients[(row, column)]));

@@ -142,6 +142,7 @@ impl Bank {
             plan: Arc::clone(&seat.plan),
             data: Arc::clone(data),
             labels: Arc::clone(&seat.labels),
+            shifts: seat.shifts.clone(),
             mask: seat.mask.clone(),
             subspace: None,
             state: self.state(seat, step),

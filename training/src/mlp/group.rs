@@ -24,6 +24,8 @@ pub(crate) struct Loose {
     pub(crate) plan: Arc<Plan>,
     pub(crate) data: Arc<Prepared>,
     pub(crate) labels: Arc<[u8]>,
+    /// What is added to its one-hot targets; `None`: nothing.
+    pub(crate) shifts: Option<Arc<[f32]>>,
     /// Which weights are kept; `None`: all.
     pub(crate) mask: Option<Arc<Mask>>,
     /// The subspace that it is trained in, at its state's coordinates.
@@ -222,8 +224,8 @@ impl Group {
             if let Some(ending) = standing.ending() {
                 ended.push(seat.key);
                 let state = (!ending.is_diverged()).then(|| bank.state(seat, self.step));
-                let layers = state.as_ref().map(|state| state.layers.as_slice());
-                events.push(ending.event(seat.key, &seat.plan, &self.place, layers));
+                let weights = state.map(|state| state.weights(&seat.plan));
+                events.push(ending.with_weights(seat.key, &seat.plan, &self.place, weights));
             }
         }
     }

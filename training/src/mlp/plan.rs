@@ -1,5 +1,6 @@
 //! What is fixed about one member: its shape, its rule, its length.
 
+use descent_spec::asked::Asked;
 use descent_spec::shape;
 use descent_spec::trial::{
     Init, Loss, MaskSpec, ModelSpec, Optimizer, Schedule, SubspaceSpec, TrialSpec,
@@ -33,6 +34,8 @@ pub(crate) struct Plan {
     /// Measured epochs, ascending; the last is `epochs`.
     pub(crate) measured: Vec<u32>,
     pub(crate) stops_at_zero_error: bool,
+    /// Whether final weights have the coordinates of the subspace with them.
+    pub(crate) keeps_coordinates: bool,
 }
 
 /// Coefficients of a step that change from step to step.
@@ -58,8 +61,8 @@ impl Plan {
             }
         };
         let is_dense = matches!(spec.model, ModelSpec::Mlp { .. });
-        if spec.experiment.is_closed_form() {
-            return bad("closed forms are not trained by gradient descent");
+        if spec.asked != Asked::Nothing {
+            return bad("a trial of several trainings is no single one");
         }
         let train = &spec.train;
         if (is_dense && hidden.is_empty())
@@ -113,6 +116,7 @@ impl Plan {
             epochs: train.epochs,
             measured: spec.evaluate.epochs(train.epochs),
             stops_at_zero_error: train.stop_at_zero_error.holds(parameters, threshold),
+            keeps_coordinates: false,
         })
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Seat {
     pub(crate) plan: Arc<Plan>,
     /// Its training labels: noise is each member's own, images are shared.
     pub(crate) labels: Arc<[u8]>,
+    /// What is added to its one-hot targets, for every training sample and output; `None`: nothing.
+    pub(crate) shifts: Option<Arc<[f32]>>,
     /// Which weights are kept; `None`: all.
     pub(crate) mask: Option<Arc<Mask>>,
     /// The subspace that it is trained in.
@@ -47,6 +49,7 @@ impl Seat {
             key,
             plan,
             labels,
+            shifts,
             mask,
             subspace,
             state,
@@ -78,6 +81,7 @@ impl Seat {
             key,
             plan,
             labels,
+            shifts,
             mask,
             subspace,
             column,
@@ -141,7 +145,7 @@ impl Seat {
 
     /// Whether all after the first layer goes in one pass.
     fn is_fused(&self) -> bool {
-        self.later.len() == 1 && self.plan.outputs <= MOST_OUTPUTS
+        self.later.len() == 1 && self.plan.outputs <= MOST_OUTPUTS && self.shifts.is_none()
     }
 
     /// From the bank's first layers in `work.first` to this member's outputs in `work.sums`.
@@ -197,7 +201,7 @@ impl Seat {
         work.labels.extend(labels);
         if !self.is_fused() {
             self.forward(isa, stacked, work, batch.len());
-            self.backward(isa, stacked, work, batch.len());
+            self.backward(isa, stacked, work, batch);
             return;
         }
         let sheet = self.sheet(stacked, work.stride);
@@ -220,9 +224,9 @@ impl Seat {
         });
     }
 
-    fn backward(&mut self, isa: Isa, stacked: Panels, work: &mut Workspace, rows: usize) {
-        let stride = work.stride;
-        self.output_deltas(work);
+    fn backward(&mut self, isa: Isa, stacked: Panels, work: &mut Workspace, batch: &[u32]) {
+        let (stride, rows) = (work.stride, batch.len());
+        self.output_deltas(work, batch);
         for index in (0..self.later.len()).rev() {
             let above = self.plan.hidden.get(index + 1);
             let depth = above.copied().unwrap_or(self.plan.outputs);
@@ -270,7 +274,7 @@ impl Seat {
     }
 
     /// The loss's gradient at the outputs, as panels and as tiles.
-    fn output_deltas(&mut self, work: &mut Workspace) {
+    fn output_deltas(&mut self, work: &mut Workspace, batch: &[u32]) {
         let (stride, outputs) = (work.stride, self.plan.outputs);
         let panels = self.output_panels();
         let scale = 1.0 / work.labels.len() as f32;
@@ -278,6 +282,12 @@ impl Seat {
         for row in 0..work.labels.len() {
             work.read_outputs(panels, row, outputs);
             let label = work.labels[row];
+            if let Some(shifts) = &self.shifts {
+                let shifts = &shifts[batch[row] as usize * outputs..][..outputs];
+                for (f, shift) in work.outputs.iter_mut().zip(shifts) {
+                    *f -= shift;
+                }
+            }
             finite &= loss::gradient(self.plan.loss, &mut work.outputs[..outputs], label, scale);
             for (column, &delta) in work.outputs[..outputs].iter().enumerate() {
                 work.deltas[panels.index(row, column, stride)] = delta;

@@ -6,6 +6,7 @@ use super::dense::Dense;
 use super::plan::Plan;
 use crate::stream::Stream;
 use crate::subspace::Coordinates;
+use crate::weights;
 
 /// A member's position, weights and optimizer state.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +78,17 @@ impl State {
             plan,
             plan.shapes().into_iter().enumerate().map(grow).collect(),
         )
+    }
+
+    /// Final weights as a file.
+    pub(crate) fn weights(&self, plan: &Plan) -> Vec<u8> {
+        match &self.coordinates {
+            Some(at) if plan.keeps_coordinates => {
+                let layers = (String::new(), self.layers.as_slice());
+                weights::pack(&[layers], &[("z".to_owned(), &at.z)], weights::WEIGHTS)
+            }
+            _ => weights::to_bytes(&self.layers),
+        }
     }
 
     fn untrained(plan: &Plan, layers: Vec<Dense>) -> Self {

@@ -6,12 +6,14 @@
 
 mod bits;
 mod checkpoint;
+mod code;
 mod convolution;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod data;
 mod expressivity;
 mod features;
+mod freedom;
 mod gradient;
 mod mask;
 mod reference;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use descent_spec::asked::Asked;
 use descent_spec::outcome::{Measurement, TrialResult};
 use descent_spec::trial::{
     DataSpec, EvaluateSpec, Experiment, Init, Inputs, Labels, Loss, MaskSpec, ModelSpec, NoiseKind,
@@ -62,6 +63,7 @@ pub(crate) fn spec(width: u32) -> TrialSpec {
             points: 0,
             every: 1,
         },
+        asked: Asked::Nothing,
         seed: 0,
     }
 }

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use descent_coordinator::reader::{Cell, ColumnKind, Table};
-use descent_spec::details::{Details, Expressivity};
+use descent_spec::details::{
+    Code, CodeBlock, DegreesOfFreedom, DescriptionLength, Details, Expressivity,
+};
 use descent_spec::outcome::TrialResult;
 
 use super::fixture::{self, Fixture, at, fence, measurement, new_sweep, new_trial, result};
@@ -250,6 +252,171 @@ async fn details_of_an_experiment_are_columns_of_its_view() {
     }
 }
 
+/// Two seeds of a trial with these details.
+async fn detailed(f: &Fixture, name: &str, experiment: &str, details: [Details; 2]) {
+    let mut sweep = new_sweep(name, 2);
+    sweep.experiment = experiment.to_owned();
+    let sweep = f.submit(&sweep).await;
+    let first = if experiment == "description-length" {
+        10
+    } else {
+        20
+    };
+    let slice = descent_coordinator::store::Slice {
+        sweep,
+        from: 0,
+        to: 2,
+        trials: (first..first + 2).map(new_trial).collect(),
+        last: true,
+    };
+    f.store.expand(&slice, at(0)).await.unwrap();
+    let worker = f.open(1).await;
+    for (details, trial) in details.into_iter().zip(f.claim(worker, 2).await) {
+        let result = TrialResult {
+            details: Some(details),
+            ..result()
+        };
+        let done = [(fence(worker, &trial), result)];
+        f.store.complete(&done, at(2)).await.unwrap();
+    }
+}
+
+/// A message of 12 labels in two blocks.
+fn description(second: f64) -> Details {
+    let code = |code: &str, model_bits, label_bits| Code {
+        code: code.to_owned(),
+        model_bits,
+        label_bits,
+        weight_bits: (model_bits > 0.0).then_some(32),
+        test_error: None,
+    };
+    let block = |sent, samples, uniform_bits, bits| CodeBlock {
+        sent,
+        samples,
+        uniform_bits,
+        bits,
+        error: (sent > 0).then_some(0.25),
+        epoch: (sent > 0).then_some(3),
+    };
+    Details::DescriptionLength(DescriptionLength {
+        codes: vec![
+            code("uniform", 0.0, 36.0),
+            code("two-part", 3200.0, 4.0),
+            code("prequential", 0.0, 24.0 + second),
+        ],
+        blocks: vec![block(0, 8, 24.0, 24.0), block(8, 4, 12.0, second)],
+    })
+}
+
+fn freedom(estimate: Option<f64>) -> Details {
+    Details::DegreesOfFreedom(DegreesOfFreedom {
+        estimate,
+        standard_error: Some(0.5),
+        closed_form: None,
+        draws: 5,
+    })
+}
+
+async fn codes_and_freedom(f: &Fixture) {
+    let codes = [description(6.0), description(8.0)];
+    detailed(f, "codes", "description-length", codes).await;
+    let freedom = [freedom(Some(10.0)), freedom(None)];
+    detailed(f, "freedom", "degrees-of-freedom", freedom).await;
+}
+
+#[tokio::test]
+async fn small_tables_within_a_result_are_rows_of_its_view() {
+    let sqlite = fixture::sqlite().await;
+    codes_and_freedom(&sqlite).await;
+    let questions = [
+        "SELECT code, n, kbit_mean, ratio_mean, model_kbit_mean, weight_bits_mean FROM description_length ORDER BY code",
+        "SELECT sent, block_samples, n, kbit_mean, cumulative_kbit_mean, error_mean, epoch_mean FROM description_length_blocks ORDER BY sent",
+        "SELECT n, freedom_mean, freedom_sd, standard_error_mean, closed_form_mean, epsilon, draws, probes FROM degrees_of_freedom",
+    ];
+    let text = |text: &str| Cell::Text(text.to_owned());
+    let (int, float) = (Cell::Int, Cell::Float);
+    let answers = [
+        vec![
+            vec![
+                text("prequential"),
+                int(2),
+                float(0.031),
+                float(31.0 / 36.0),
+                float(0.0),
+                Cell::Null,
+            ],
+            vec![
+                text("two-part"),
+                int(2),
+                float(3.204),
+                float(89.0),
+                float(3.2),
+                float(32.0),
+            ],
+            vec![
+                text("uniform"),
+                int(2),
+                float(0.036),
+                float(1.0),
+                float(0.0),
+                Cell::Null,
+            ],
+        ],
+        vec![
+            vec![
+                int(0),
+                int(8),
+                int(2),
+                float(0.024),
+                float(0.024),
+                Cell::Null,
+                Cell::Null,
+            ],
+            vec![
+                int(8),
+                int(4),
+                int(2),
+                float(0.007),
+                float(0.031),
+                float(0.25),
+                float(3.0),
+            ],
+        ],
+        vec![vec![
+            int(2),
+            float(10.0),
+            Cell::Null,
+            float(0.5),
+            Cell::Null,
+            float(0.01),
+            int(5),
+            text("normal"),
+        ]],
+    ];
+    for (question, answer) in questions.iter().zip(&answers) {
+        let found = ask(&sqlite, question).await;
+        assert_eq!(found.rows.len(), answer.len(), "{question}: {found:?}");
+        for (found, wanted) in found.rows.iter().flatten().zip(answer.iter().flatten()) {
+            match (found, wanted) {
+                (Cell::Float(found), Cell::Float(wanted)) => {
+                    assert!(
+                        (found - wanted).abs() < 1e-12,
+                        "{question}: {found} {wanted}"
+                    );
+                }
+                _ => assert_eq!(found, wanted, "{question}"),
+            }
+        }
+    }
+    let Some(postgres) = fixture::postgres().await else {
+        return;
+    };
+    codes_and_freedom(&postgres).await;
+    for sql in questions {
+        assert_same(&ask(&sqlite, sql).await, &ask(&postgres, sql).await, sql);
+    }
+}
+
 #[tokio::test]
 async fn every_documented_column_is_there_and_every_column_is_documented() {
     let f = fixture::sqlite().await;
@@ -261,6 +428,9 @@ async fn every_documented_column_is_there_and_every_column_is_documented() {
         "risk_curve_by_epoch",
         "random_features",
         "expressivity",
+        "description_length",
+        "description_length_blocks",
+        "degrees_of_freedom",
     ] {
         let section = page.split(&format!("\n## `{view}`")).nth(1).expect(view);
         let section = section.split("\n## ").next().unwrap();

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use descent_spec::asked::Asked;
 use descent_spec::outcome::{Measurement, TrialResult};
 use descent_spec::trial::{
     DataSpec, EvaluateSpec, Experiment, Init, Inputs, Labels, Loss, MaskSpec, ModelSpec, NoiseKind,
@@ -64,6 +65,7 @@ fn spec(width: u32, depth: u32, change: impl FnOnce(&mut TrialSpec)) -> TrialSpe
             points: 0,
             every: 1,
         },
+        asked: Asked::Nothing,
         seed: u64::from(width),
     };
     change(&mut spec);

@@ -1,0 +1,72 @@
+//! What can be told of a model by its description alone.
+
+use super::{Init, ModelSpec};
+use crate::closed::Closed;
+use crate::state::words;
+
+words!(
+    /// How the random features are made.
+    FeatureKind {
+        /// N/2 cosines and N/2 sines of ⟨v, x⟩, v ~ N(0, bandwidth⁻² I), over √(N/2) (Rahimi & Recht 2007).
+        Fourier = "fourier-features",
+        /// max(⟨v, x⟩, 0) with v uniform on the unit sphere, over √N.
+        Relu = "relu-features",
+    }
+);
+
+/// Whether models of this kind, by the word of `model.kind`, are solved for, not trained by steps.
+#[must_use]
+pub fn is_closed_form(kind: &str) -> bool {
+    FeatureKind::from_word(kind).is_some() || Closed::WORDS.contains(&kind)
+}
+
+impl ModelSpec {
+    /// The word of `model.kind`.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Mlp { .. } => "mlp",
+            Self::Conv { architecture, .. } => architecture.word(),
+            Self::Features { kind, .. } => kind.word(),
+            Self::Closed(closed) => closed.word(),
+        }
+    }
+
+    /// Whether it is solved for, not trained by steps.
+    #[must_use]
+    pub const fn is_closed_form(&self) -> bool {
+        match self {
+            Self::Mlp { .. } | Self::Conv { .. } => false,
+            Self::Features { .. } | Self::Closed(_) => true,
+        }
+    }
+
+    /// A fully connected network of `depth` hidden layers of `width` units.
+    #[must_use]
+    pub fn uniform(width: u32, depth: u32, init: Init) -> Self {
+        Self::Mlp {
+            hidden: vec![width; depth as usize],
+            init,
+        }
+    }
+
+    /// Units of the first hidden layer, or number of random features; 0 where the model has no width to choose.
+    #[must_use]
+    pub fn width(&self) -> u32 {
+        match self {
+            Self::Mlp { hidden, .. } => hidden.first().copied().unwrap_or(0),
+            Self::Conv { width, .. } | Self::Features { width, .. } => *width,
+            Self::Closed(_) => 0,
+        }
+    }
+
+    /// Number of hidden layers with weights; random features have none.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        match self {
+            Self::Mlp { hidden, .. } => u32::try_from(hidden.len()).unwrap_or(u32::MAX),
+            Self::Conv { architecture, .. } => architecture.depth(),
+            Self::Features { .. } | Self::Closed(_) => 0,
+        }
+    }
+}
