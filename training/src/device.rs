@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use descent_spec::trial::TrialSpec;
+
 #[cfg(feature = "cuda")]
 use crate::cuda::launch;
 use crate::kernel::Isa;
@@ -189,6 +191,15 @@ impl Device {
         match capability(number) {
             Some((major, minor)) => format!("cuda-sm{major}{minor}{suffix}"),
             None => format!("cuda{suffix}"),
+        }
+    }
+
+    /// What computes a trial for a worker on this device: the device itself, or the processor where nothing else can.
+    #[must_use]
+    pub fn computing(self, spec: &TrialSpec) -> Self {
+        match spec.only_on_processor() {
+            Some(_) => Self::Cpu,
+            None => self,
         }
     }
 

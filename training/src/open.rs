@@ -1,7 +1,7 @@
 //! Starts packs: finds the samples, reads checkpoints and parents' weights, and puts each member on its path.
 //!
-//! Networks of dense layers take the fast path, on the processor or on a CUDA device; convolution networks are trained,
-//! and closed forms solved, on the processor, whatever the device.
+//! Networks of dense layers take the fast path, on the processor or on a CUDA device; convolution networks and networks in
+//! subspaces are trained, and closed forms solved, on the processor, whatever the device.
 
 use std::sync::Arc;
 
@@ -70,12 +70,12 @@ pub fn open(
             failed.extend(events);
         }
     }
-    if !courses.is_empty() {
-        let (pack, events) = course::open(courses, data, Launch::On(*device));
+    for (courses, device) in by_place(courses, *device) {
+        let (pack, events) = course::open(courses, data, Launch::On(device));
         packs.push(pack);
         failed.extend(events);
     }
-    if !stepped.is_empty() {
+    for (stepped, device) in by_place(stepped, *device) {
         let (pack, events) = open_stepped(stepped, data, device);
         packs.push(pack);
         failed.extend(events);
@@ -84,6 +84,16 @@ pub fn open(
         1 => (packs.remove(0), failed),
         _ => (Box::new(Several(packs)), failed),
     }
+}
+
+/// Members by what computes them: this device, or the processor in its stead.
+fn by_place(members: Vec<Member>, device: Device) -> Vec<(Vec<Member>, Device)> {
+    let (here, on_processor): (Vec<_>, Vec<_>) = members
+        .into_iter()
+        .partition(|member| device.computing(&member.spec) == device);
+    let mut places = vec![(here, device), (on_processor, Device::Cpu)];
+    places.retain(|(members, _)| !members.is_empty());
+    places
 }
 
 /// Makes a pack of networks on the processor that uses one instruction set (`avx512`, `avx2`, `neon`, `portable`), not the widest:
@@ -205,25 +215,18 @@ fn convolves(member: &Member) -> bool {
 fn open_stepped(
     members: Vec<Member>,
     data: &DataStore,
-    device: &Device,
+    device: Device,
 ) -> (Box<dyn Pack>, Vec<Event>) {
     let instruction_set = device.instruction_set();
-    let on_processor = device.cuda().is_none();
-    let (members, refused) = if on_processor {
-        (members, Vec::new())
-    } else {
-        without_subspaces(members)
-    };
     let (ready, mut failed) = start_all(members, data, &instruction_set);
-    failed.extend(refused);
-    if on_processor {
+    if device.cuda().is_none() {
         return (Box::new(Stack::new(Isa::detect(), ready)), failed);
     }
     let place = Place {
         device: device.to_string(),
         instruction_set,
     };
-    let (pack, events) = open_on_cuda(*device, place, ready);
+    let (pack, events) = open_on_cuda(device, place, ready);
     failed.extend(events);
     (pack, failed)
 }
@@ -259,14 +262,14 @@ fn open_on_cuda(device: Device, _: Place, members: Vec<Loose>) -> (Box<dyn Pack>
     (Box::new(Several(Vec::new())), failed)
 }
 
-/// The members outside of subspaces, and the failures of the others: only the fast path on the processor knows subspaces.
+/// The members outside of subspaces, and the failures of the others, which automatic differentiation does not train.
 fn without_subspaces(members: Vec<Member>) -> (Vec<Member>, Vec<Event>) {
     let (inside, outside): (Vec<_>, Vec<_>) = members
         .into_iter()
         .partition(|member| member.spec.subspace.is_some());
     let refuse = |member: Member| Event::Failed {
         key: member.key,
-        error: TrainError::BadSpec("subspaces are trained on the processor only".to_owned()),
+        error: TrainError::BadSpec("subspaces are trained by the fast path only".to_owned()),
     };
     (outside, inside.into_iter().map(refuse).collect())
 }

@@ -3,6 +3,10 @@
 use descent_spec::outcome::FailureKind;
 use descent_spec::trial::{MaskSpec, Optimizer, ProjectionKind, SubspaceSpec, TrialSpec};
 use descent_training::data::DataStore;
+#[cfg(not(feature = "cuda"))]
+use descent_training::device::Device;
+#[cfg(not(feature = "cuda"))]
+use descent_training::open;
 use descent_training::open_reference;
 use descent_training::pack::Event;
 
@@ -184,4 +188,20 @@ fn a_checkpoint_of_another_subspace_is_refused() {
             Event::Failed { error, .. } if error.kind() == FailureKind::Artifact
         ));
     }
+}
+
+#[test]
+#[cfg(not(feature = "cuda"))]
+fn a_worker_on_a_gpu_trains_subspaces_on_the_processor() {
+    let inside = within(5, ProjectionKind::Fastfood);
+    let members = vec![member(0, &inside), member(1, &spec(3))];
+    let opened = open(members, &DataStore::new(Vec::new()), &Device::Cuda(0));
+    let stories = listen(2, opened, 100);
+    assert_eq!(stories[0], alone(&inside));
+    // Without the device, the other one shows that it was meant for it.
+    let failure = stories[1].failure.as_ref();
+    assert!(failure.is_some_and(|failure| failure.contains("--features cuda")));
+    let device = Device::Cuda(0);
+    assert_eq!(device.computing(&inside), Device::Cpu);
+    assert_eq!(device.computing(&spec(3)), device);
 }
