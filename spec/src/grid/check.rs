@@ -38,8 +38,9 @@ pub(super) fn check(grid: &Grid, sweep: &Sweep) -> Result<(), Mistakes> {
         let mut node = 0;
         let mut noted = BTreeSet::new();
         each_path(&sweep.root, &mut |path| {
-            if suspicious(grid, path, sweep.experiment()) {
-                points(grid, &mut report, path, node, &mut noted);
+            let pin = sweep.cuda_pin.as_ref();
+            if pin.is_some() || suspicious(grid, path, sweep.experiment()) {
+                points(grid, &mut report, path, (node, pin), &mut noted);
             }
             node += 1;
         });
@@ -147,12 +148,12 @@ fn place_of(path: &Path<'_>, key: Key) -> Range<usize> {
     }
 }
 
-/// Looks at every point of one body.
+/// Looks at every point of one body. `pin` is the run setting that pins it to CUDA.
 fn points(
     grid: &Grid,
     report: &mut Report<'_>,
     path: &Path<'_>,
-    node: usize,
+    (node, pin): (usize, Option<&(&'static str, Range<usize>)>),
     noted: &mut BTreeSet<String>,
 ) {
     let mut axes = Vec::new();
@@ -200,6 +201,7 @@ fn points(
                 Ok(mut spec) => {
                     too_many_dimensions(grid, report, path, &spec, noted);
                     too_long_a_block(grid, report, path, &spec, noted);
+                    pinned_elsewhere(report, pin, &spec, noted);
                     let known = &grid.data[spec.data.dataset.as_str()];
                     if let ModelSpec::Conv { architecture, .. } = spec.model
                         && let Some(why) = blind(architecture, known)
@@ -235,6 +237,22 @@ fn step(grid: &Grid, axes: &[&usize], place: &mut Place) -> bool {
         place.digits[axis] = 0;
     }
     false
+}
+
+/// What only the processor computes cannot be pinned to CUDA.
+fn pinned_elsewhere(
+    report: &mut Report<'_>,
+    pin: Option<&(&'static str, Range<usize>)>,
+    spec: &TrialSpec,
+    noted: &mut BTreeSet<String>,
+) {
+    if let (Some((name, span)), Some(what)) = (pin, spec.only_on_processor())
+        && noted.insert(format!("run.{name} {what}"))
+    {
+        let message = format!("{what} are computed on the processor, whatever the device");
+        let help = "pin them to \"cpu\", or submit them as a sweep of their own".to_owned();
+        report.add_with_help(span.clone(), &format!("run.{name}"), message, help);
+    }
 }
 
 /// A subspace cannot have more dimensions than the space that it lies in.

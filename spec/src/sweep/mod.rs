@@ -52,6 +52,8 @@ pub struct Sweep {
     pub(crate) exclude: Vec<Condition>,
     /// Where the excluding conditions stand.
     pub(crate) exclude_span: Option<Range<usize>>,
+    /// The run setting that pins trials to CUDA, and where it stands.
+    pub(crate) cuda_pin: Option<(&'static str, Range<usize>)>,
 }
 
 impl Sweep {
@@ -184,6 +186,7 @@ fn read_file(report: &mut Report<'_>, source: &str, table: &DeTable<'_>) -> Swee
         root: Block::new(String::new(), 0..0),
         exclude: Vec::new(),
         exclude_span: None,
+        cuda_pin: None,
     };
     let mut named = false;
     for entry in read::entries(table) {
@@ -205,7 +208,7 @@ fn read_file(report: &mut Report<'_>, source: &str, table: &DeTable<'_>) -> Swee
                     None => sweep.root.broken.push(Key::Experiment),
                 }
             }
-            "run" => read_run(report, &mut sweep.run, item),
+            "run" => read_run(report, &mut sweep, item),
             "exclude" => {
                 sweep.exclude_span = Some(span.clone());
                 sweep.exclude = read_exclude(report, item);
@@ -252,7 +255,7 @@ fn read_name(report: &mut Report<'_>, item: &Item<'_>) -> String {
     name.to_owned()
 }
 
-fn read_run(report: &mut Report<'_>, run: &mut RunSettings, item: &Item<'_>) {
+fn read_run(report: &mut Report<'_>, sweep: &mut Sweep, item: &Item<'_>) {
     let Some(table) = read::table(report, "run", item) else {
         return;
     };
@@ -261,7 +264,11 @@ fn read_run(report: &mut Report<'_>, run: &mut RunSettings, item: &Item<'_>) {
         match RUN_SETTINGS.iter().find(|row| row.name == key) {
             Some(row) => {
                 if let Some(value) = read::value(report, &path, row.kind, item) {
-                    run.set(row, value);
+                    let pinned = value.as_text().is_some_and(|text| text.starts_with("cuda"));
+                    if pinned && matches!(row.name, "device" | "instruction_set") {
+                        sweep.cuda_pin = Some((row.name, item.span()));
+                    }
+                    sweep.run.set(row, value);
                 }
             }
             None => {
