@@ -107,6 +107,7 @@ impl LocalWorker {
         let mut settings = Config::new(name(), VERSION.to_owned());
         settings.slots = args.slots(&devices);
         settings.memory_bytes = args.memory_bytes(&devices);
+        settings.machine_bytes = memory::for_training(None);
         if let Some(pack) = args.pack {
             settings.pack_trials = pack;
         }

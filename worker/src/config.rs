@@ -24,8 +24,11 @@ pub struct Config {
     pub slots: u32,
     /// Most trials that one pack may hold.
     pub pack_trials: u32,
-    /// What all packs together may use, in bytes.
+    /// What all packs of a device may use together, in bytes.
     pub memory_bytes: u64,
+    /// What trials may use together, in bytes, that the processor computes because no device can. Where the device is the
+    /// processor, there are none.
+    pub machine_bytes: u64,
     /// How long one slice of training shall take: the longest time until a signal or a directive is noticed.
     pub slice: Duration,
     /// How long the coordinator may keep a request for trials waiting. It answers after 20 s at the latest.
@@ -54,6 +57,7 @@ impl Config {
             slots: 1,
             pack_trials: 32,
             memory_bytes: 4 << 30,
+            machine_bytes: 4 << 30,
             slice: Duration::from_millis(250),
             lease_wait: Duration::from_secs(20),
             metrics_interval: Duration::from_secs(1),

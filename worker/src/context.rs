@@ -10,6 +10,7 @@ use descent_spec::id::{RequestId, SessionId};
 use tokio::sync::{Notify, OnceCell, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::budget::Budget;
 use crate::completer::Delivery;
 use crate::config::Config;
 use crate::link::LinkError;
@@ -69,8 +70,14 @@ impl Context {
         session: SessionId,
         completions: mpsc::UnboundedSender<Delivery>,
     ) -> Self {
+        let more = "train it on a machine with more that is free";
+        let machine = Arc::new(Budget::new(config.machine_bytes, more));
         let place = |trainer: &Arc<dyn Trainer>| {
-            Arc::new(Place::new(Arc::clone(trainer), config.memory_bytes))
+            Arc::new(Place::new(
+                Arc::clone(trainer),
+                config.memory_bytes,
+                &machine,
+            ))
         };
         Self {
             places: world.trainers.iter().map(place).collect(),

@@ -19,8 +19,8 @@ pub(crate) enum Cause {
     Settings(String),
     /// The weights that it starts from cannot be had.
     ParentWeights(String),
-    /// It needs more memory than the whole worker has: needed, there.
-    TooLarge(u64, u64),
+    /// It needs more memory than the whole worker has: needed, there, the way out.
+    TooLarge(u64, u64, &'static str),
     /// The device had no memory left though nothing else trained there: what it said, predicted, there.
     OutOfMemory(String, u64, u64),
     /// It ran longer than this.
@@ -49,10 +49,10 @@ impl From<Cause> for Failure {
                 FailureKind::Artifact,
                 format!("the weights that it starts from cannot be read: {reason}"),
             ),
-            Cause::TooLarge(needed, there) => (
+            Cause::TooLarge(needed, there, way_out) => (
                 FailureKind::OutOfMemory,
                 format!(
-                    "training takes about {} MiB, this worker may use {} MiB: give it more with --memory-mib",
+                    "training takes about {} MiB, this worker may use {} MiB: {way_out}",
                     needed >> 20,
                     there >> 20
                 ),

@@ -7,7 +7,7 @@ use descent_spec::outcome::{Measurement, TrialResult};
 
 use crate::account::{Account, Ending, Snapshot};
 use crate::failure::Cause;
-use crate::place::Memory;
+use crate::budget::Memory;
 
 /// One attempt in this worker's hands. Not `Clone`. Dropped without an ending, it hands the trial back.
 pub(crate) struct Lease {

@@ -5,12 +5,13 @@
 //! * [`config`], [`world`], [`shutdown`], [`report`], [`activity`]: what a caller hands in and gets back.
 //! * [`link`]: the coordinator as the worker sees it, in domain types; [`link::rpc`] speaks gRPC.
 //! * [`trainer`]: what trains; [`trainer::LocalTrainer`] is `descent-training`.
-//! * `place` is a device: its trainer, its memory and who is in training there; slots are spread over places.
+//! * `place` is a device: its trainer, its memory (`budget`) and who is in training there; slots are spread over places.
 //! * `session` opens sessions and `heartbeat` keeps them; `slot` leases and trains; `account` and `courier` bring what came of
 //!   it to the coordinator, in order and exactly once.
 
 mod account;
 pub mod activity;
+mod budget;
 pub mod clock;
 mod completer;
 pub mod config;

@@ -1,35 +1,27 @@
 //! One device and what its slots share: the trainer, the memory, who is in training there, and whether it still answers.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use descent_spec::id::{ContentHash, PackKey};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use descent_spec::id::PackKey;
+use descent_spec::trial::TrialSpec;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::budget::Budget;
 use crate::trainer::Trainer;
-
-/// Memory is handed out in MiB: fine enough, and a semaphore counts no further than 2⁶¹.
-const MEMORY_UNIT_BYTES: u64 = 1 << 20;
-
-/// A part of the memory, given back when it is dropped.
-pub(crate) type Memory = OwnedSemaphorePermit;
-
-/// The samples that trials of one pack key and data set share.
-type Samples = (PackKey, ContentHash);
 
 /// One device.
 pub(crate) struct Place {
     pub(crate) trainer: Arc<dyn Trainer>,
-    /// What its packs may take together.
-    pub(crate) memory_bytes: u64,
-    pub(crate) memory_units: u32,
-    pub(crate) free: Arc<Semaphore>,
+    /// The device's memory.
+    pub(crate) memory: Arc<Budget>,
+    /// The machine's, for trials that the processor computes in the device's stead; one for all places.
+    machine: Arc<Budget>,
     /// Held by the slot that asks for trials until it has reserved what it got.
     pub(crate) asking: tokio::sync::Mutex<()>,
     /// Cancelled when the device no longer answers: nothing further is taken for it.
     pub(crate) lost: CancellationToken,
-    samples: Mutex<BTreeMap<Samples, Weak<Memory>>>,
     /// Members in training, of all slots.
     members: watch::Sender<usize>,
     /// Most members of a pack, where more did not fit.
@@ -40,36 +32,29 @@ pub(crate) struct Place {
 pub(crate) struct Seat(Arc<Place>);
 
 impl Place {
-    pub(crate) fn new(trainer: Arc<dyn Trainer>, memory_bytes: u64) -> Self {
-        let memory_units = units(memory_bytes).max(1);
+    pub(crate) fn new(
+        trainer: Arc<dyn Trainer>,
+        memory_bytes: u64,
+        machine: &Arc<Budget>,
+    ) -> Self {
         Self {
             trainer,
-            memory_bytes,
-            memory_units,
-            free: Arc::new(Semaphore::new(memory_units as usize)),
+            memory: Arc::new(Budget::new(memory_bytes, "give it more with --memory-mib")),
+            machine: Arc::clone(machine),
             asking: tokio::sync::Mutex::default(),
             lost: CancellationToken::new(),
-            samples: Mutex::default(),
             members: watch::Sender::new(0),
             sizes: Mutex::default(),
         }
     }
 
-    /// What packs may still take.
-    pub(crate) fn free_memory_bytes(&self) -> u64 {
-        (self.free.available_permits() as u64).saturating_mul(MEMORY_UNIT_BYTES)
-    }
-
-    /// The memory of samples that a pack in training holds already.
-    pub(crate) fn samples(&self, of: Samples) -> Option<Arc<Memory>> {
-        lock(&self.samples).get(&of).and_then(Weak::upgrade)
-    }
-
-    /// Counts samples once for all packs that share them.
-    pub(crate) fn hold_samples(&self, of: Samples, memory: &Arc<Memory>) {
-        let mut samples = lock(&self.samples);
-        samples.retain(|_, held| held.strong_count() > 0);
-        samples.insert(of, Arc::downgrade(memory));
+    /// The memory that a trial takes its part of.
+    pub(crate) fn budget(&self, spec: &TrialSpec) -> &Arc<Budget> {
+        if self.trainer.leaves_device(spec) {
+            &self.machine
+        } else {
+            &self.memory
+        }
     }
 
     /// A member begins to train.
@@ -108,11 +93,6 @@ impl Drop for Seat {
     fn drop(&mut self) {
         self.0.members.send_modify(|members| *members -= 1);
     }
-}
-
-/// Memory units that cover so many bytes.
-pub(crate) fn units(bytes: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(MEMORY_UNIT_BYTES)).unwrap_or(u32::MAX)
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -18,8 +18,13 @@ pub trait Trainer: Send + Sync + 'static {
     fn data_hashes(&self) -> Vec<ContentHash>;
     /// `cpu`, `cuda:0`, …
     fn device(&self) -> String;
-    /// `avx512`, `avx2`, `portable`, …
+    /// `avx512`, `avx2`, `portable`, … of the device.
     fn instruction_set(&self) -> String;
+    /// That of the arithmetic of one trial: the processor's, where the device leaves it to the processor.
+    fn instruction_set_for(&self, spec: &TrialSpec) -> String;
+    /// Whether a trial is computed on the processor though the device is another one: in the machine's memory, not in the
+    /// device's.
+    fn leaves_device(&self, spec: &TrialSpec) -> bool;
     /// What one trial's own buffers take, in bytes; an estimate from above. May read the data set.
     fn memory_bytes(&self, spec: &TrialSpec, data: ContentHash) -> u64;
     /// What the samples take that the trial shares with others of its pack key, in bytes. May read the data set.
@@ -74,6 +79,14 @@ impl Trainer for LocalTrainer {
 
     fn instruction_set(&self) -> String {
         self.device.instruction_set()
+    }
+
+    fn instruction_set_for(&self, spec: &TrialSpec) -> String {
+        self.device.computing(spec).instruction_set()
+    }
+
+    fn leaves_device(&self, spec: &TrialSpec) -> bool {
+        self.device.computing(spec) != self.device
     }
 
     fn memory_bytes(&self, spec: &TrialSpec, data: ContentHash) -> u64 {

@@ -51,7 +51,8 @@ pub(super) fn drive(
         });
         let member = &members[members.len() - 1];
         let resumed = member.checkpoint.is_some();
-        let lease = (ready.lease, ready.memory_bytes);
+        let there = place.budget(&member.spec).bytes;
+        let lease = (ready.lease, ready.memory_bytes, there);
         let entry = Entry::new(key, lease, place.sit_down(), &member.spec, resumed);
         entries.insert(key, entry);
     }
@@ -234,8 +235,7 @@ impl Driver<'_> {
         let members = short.len() + self.entries.len();
         if crowd == 1 {
             for (_, entry, reason) in short {
-                let there = self.place.memory_bytes;
-                let cause = Cause::OutOfMemory(reason, entry.memory_bytes, there);
+                let cause = Cause::OutOfMemory(reason, entry.memory_bytes, entry.there_bytes);
                 entry.lease.fail(cause);
             }
             return;

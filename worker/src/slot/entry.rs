@@ -13,6 +13,8 @@ pub(super) struct Entry {
     pub(super) lease: Lease,
     /// What its own buffers were expected to take.
     pub(super) memory_bytes: u64,
+    /// What it and those beside it may take.
+    pub(super) there_bytes: u64,
     /// Counts it as in training.
     _seat: Seat,
     pub(super) width: u32,
@@ -30,7 +32,7 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn new(
         key: u64,
-        (lease, memory_bytes): (Lease, u64),
+        (lease, memory_bytes, there_bytes): (Lease, u64, u64),
         seat: Seat,
         spec: &TrialSpec,
         resumed: bool,
@@ -43,6 +45,7 @@ impl Entry {
         Self {
             lease,
             memory_bytes,
+            there_bytes,
             _seat: seat,
             width: spec.model.width(),
             epochs: spec.train.epochs,

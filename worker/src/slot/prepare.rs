@@ -54,7 +54,7 @@ pub(super) async fn fetch_all(
 ) -> Option<Ready> {
     let dropped = lease.account().dropped.clone();
     let fetching = async {
-        let checkpoint = checkpoint(context, place, &lease).await?;
+        let checkpoint = checkpoint(context, place, &lease, &spec).await?;
         // A checkpoint holds everything; the parent's weights matter only at the very start.
         let parent_weights = match (&checkpoint, lease.claimed().parent_weights) {
             (None, Some(weights)) => Some(fetch(context, weights).await?),
@@ -110,13 +110,14 @@ async fn checkpoint(
     context: &Context,
     place: &Place,
     lease: &Lease,
+    spec: &TrialSpec,
 ) -> Result<Option<Vec<u8>>, Stopped> {
     let account = lease.account();
     let Some(artifact) = account.newest_checkpoint() else {
         return Ok(None);
     };
     let found = match fetch(context, artifact).await {
-        Ok(content) => usable(place, content),
+        Ok(content) => usable(place, spec, content),
         Err(Stopped::Unreadable(reason)) => Err(reason),
         Err(Stopped::Silenced) => return Err(Stopped::Silenced),
     };
@@ -132,9 +133,9 @@ async fn checkpoint(
     }
 }
 
-fn usable(place: &Place, content: Vec<u8>) -> Result<Vec<u8>, String> {
+fn usable(place: &Place, spec: &TrialSpec, content: Vec<u8>) -> Result<Vec<u8>, String> {
     let trainer = &place.trainer;
-    let ours = trainer.instruction_set();
+    let ours = trainer.instruction_set_for(spec);
     let theirs = trainer
         .checkpoint_instruction_set(&content)
         .map_err(|error| error.to_string())?;
@@ -142,7 +143,7 @@ fn usable(place: &Place, content: Vec<u8>) -> Result<Vec<u8>, String> {
         return Ok(content);
     }
     Err(format!(
-        "the checkpoint was made with {theirs}, this worker has {ours}: mixing them would give other bits"
+        "the checkpoint was made with {theirs}, here the trial is computed with {ours}: mixing them would give other bits"
     ))
 }
 

@@ -48,7 +48,7 @@ async fn ask_until_granted(
             .wait_for(|orphaned| !orphaned)
             .await;
         let session = *context.session.borrow();
-        let memory_bytes = place.free_memory_bytes();
+        let memory_bytes = place.memory.free_bytes();
         let ask = Ask {
             session,
             // One name for all repetitions: a lost answer is answered again, not leased again.
@@ -56,7 +56,7 @@ async fn ask_until_granted(
             max_trials: most_trials(context, place, last),
             memory_bytes,
             data: place.trainer.data_hashes(),
-            wait: if memory_bytes < place.memory_bytes {
+            wait: if memory_bytes < place.memory.bytes {
                 context.config.lease_wait.min(MEMORY_WAIT)
             } else {
                 context.config.lease_wait

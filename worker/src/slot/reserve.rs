@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::prepare::Ready;
+use crate::budget::units;
 use crate::context::Context;
 use crate::failure::Cause;
-use crate::place::{Place, units};
+use crate::place::Place;
 
 /// Reserves a trial's memory, and that of the samples unless a pack in training shares them. The first of a pack waits for
-/// it, the others take what is free now. `None`: handed back, or failed because it is larger than the whole worker.
+/// it, the others take what is free now. `None`: handed back, or failed because it is larger than all that there is.
 pub(super) async fn memory(
     context: &Context,
     place: &Place,
@@ -20,21 +21,22 @@ pub(super) async fn memory(
     }
     let claimed = ready.lease.claimed();
     let of = (claimed.pack_key, claimed.data);
-    let mut samples = place.samples(of);
+    let budget = place.budget(&ready.spec);
+    let mut samples = budget.samples(of);
     let shared = if samples.is_some() {
         0
     } else {
         units(ready.data_bytes)
     };
     let needed = units(ready.memory_bytes).saturating_add(shared);
-    if place.memory_units < needed {
+    if budget.units < needed {
         let needed = ready.memory_bytes.saturating_add(ready.data_bytes);
         ready
             .lease
-            .fail(Cause::TooLarge(needed, place.memory_bytes));
+            .fail(Cause::TooLarge(needed, budget.bytes, budget.way_out));
         return None;
     }
-    let free = Arc::clone(&place.free);
+    let free = Arc::clone(&budget.free);
     let permit = if first {
         tokio::select! {
             () = context.shutdown.draining() => None,
@@ -49,7 +51,7 @@ pub(super) async fn memory(
     };
     if let Some(part) = permit.split(shared as usize).filter(|_| shared > 0) {
         let part = Arc::new(part);
-        place.hold_samples(of, &part);
+        budget.hold_samples(of, &part);
         samples = Some(part);
     }
     ready.lease.reserve(permit, samples);

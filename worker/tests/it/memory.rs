@@ -107,6 +107,31 @@ async fn shared_samples_count_once() {
 }
 
 #[tokio::test]
+async fn what_the_processor_computes_takes_the_machines_memory_and_not_the_devices() {
+    let mut lab = with(|script| {
+        let script = script.with_trial_bytes(10 << 20).with_data_bytes(20 << 20);
+        script.with_processor("avx512")
+    });
+    lab.config.memory_bytes = 1 << 20;
+    lab.config.machine_bytes = 50 << 20;
+    lab.add(5, 6);
+    let worker = lab.start();
+    lab.coordinator.until_done().await;
+    assert_eq!(worker.drain().await.failed, 0);
+    assert_eq!(lab.script.opened(), [3, 2]);
+    lab.config.machine_bytes = 25 << 20;
+    lab.coordinator.add(Lab::trial(6, 6));
+    let worker = lab.start_as(2);
+    lab.coordinator.until_done().await;
+    worker.drain().await;
+    let state = lab.coordinator.look();
+    let failure = state.trial(6).failure.as_ref().unwrap();
+    for words in ["30 MiB", "25 MiB", "a machine with more"] {
+        assert!(failure.message.contains(words), "{}", failure.message);
+    }
+}
+
+#[tokio::test]
 async fn a_trial_that_fits_only_without_its_samples_is_too_large() {
     let mut lab = with(|script| script.with_trial_bytes(10 << 20).with_data_bytes(20 << 20));
     lab.config.memory_bytes = 25 << 20;

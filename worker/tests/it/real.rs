@@ -69,6 +69,14 @@ impl Trainer for Gated {
         self.trainer.instruction_set()
     }
 
+    fn instruction_set_for(&self, spec: &TrialSpec) -> String {
+        self.trainer.instruction_set_for(spec)
+    }
+
+    fn leaves_device(&self, spec: &TrialSpec) -> bool {
+        self.trainer.leaves_device(spec)
+    }
+
     fn memory_bytes(&self, spec: &TrialSpec, data: ContentHash) -> u64 {
         self.trainer.memory_bytes(spec, data)
     }

@@ -9,7 +9,11 @@ use crate::script::Script;
 
 /// Trains two trials of 40 epochs up to a drain after some ten.
 async fn drained() -> Lab {
-    let lab = Lab::new();
+    drained_in(Lab::new()).await
+}
+
+/// The same in a lab of one's own.
+async fn drained_in(lab: Lab) -> Lab {
     lab.add(2, 40);
     lab.script.allow(10);
     let worker = lab.start();
@@ -47,6 +51,24 @@ async fn a_drained_trial_goes_on_where_it_was() {
         // Both attempts together measured every epoch once: the second began where the first ended.
         lab.assert_undisturbed(id, 40);
         assert_eq!(lab.coordinator.look().trial(id).claimed.attempt.0, 2);
+    }
+}
+
+#[tokio::test]
+async fn what_the_processor_computes_for_a_device_goes_on_beside_another_device() {
+    let mut lab = Lab::new();
+    let on = |lab: &Lab, device| {
+        let script = Script::new(Arc::clone(&lab.clock));
+        Arc::new(script.with_instruction_set(device).with_processor("avx512"))
+    };
+    lab.script = on(&lab, "cuda-sm80");
+    let mut lab = drained_in(lab).await;
+    lab.script = on(&lab, "cuda-sm90");
+    let worker = lab.start_as(2);
+    lab.coordinator.until_done().await;
+    worker.drain().await;
+    for id in 1..=2 {
+        lab.assert_undisturbed(id, 40);
     }
 }
 

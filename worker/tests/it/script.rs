@@ -48,6 +48,8 @@ pub(crate) struct Script {
     moved: Condvar,
     mishaps: Mutex<Vec<(u64, Mishap)>>,
     instruction_set: &'static str,
+    /// What computes trials in the device's stead.
+    processor: Option<&'static str>,
     trial_bytes: u64,
     data_bytes: u64,
     /// Members that the device has memory for: more fail at their start.
@@ -64,6 +66,7 @@ impl Script {
             moved: Condvar::new(),
             mishaps: Mutex::default(),
             instruction_set: "script",
+            processor: None,
             trial_bytes: 1 << 20,
             data_bytes: 0,
             most_members: usize::MAX,
@@ -106,6 +109,19 @@ impl Script {
             instruction_set,
             ..self
         }
+    }
+
+    /// The same where a processor with these instructions computes all trials, not the device.
+    pub(crate) fn with_processor(self, instruction_set: &'static str) -> Self {
+        Self {
+            processor: Some(instruction_set),
+            ..self
+        }
+    }
+
+    /// The instruction set that trials are computed with.
+    fn computing(&self) -> &'static str {
+        self.processor.unwrap_or(self.instruction_set)
     }
 
     /// Lets `steps` further steps be trained; the thread then blocks in the middle of `advance`.
@@ -207,7 +223,7 @@ impl Player {
             parameters: 1,
             weights: Some(ContentHash::of(&self.weights)),
             device: "cpu".to_owned(),
-            instruction_set: script.instruction_set.to_owned(),
+            instruction_set: script.computing().to_owned(),
             train_ms: 0,
         }
     }
@@ -321,7 +337,7 @@ impl Pack for ScriptedPack {
 
     fn checkpoint(&self, key: u64) -> Option<Vec<u8>> {
         let player = self.players.iter().find(|player| player.key == key)?;
-        let mut bytes = format!("{}\n{}\n", self.script.instruction_set, player.epoch).into_bytes();
+        let mut bytes = format!("{}\n{}\n", self.script.computing(), player.epoch).into_bytes();
         bytes.extend_from_slice(&player.weights);
         Some(bytes)
     }
@@ -420,6 +436,14 @@ impl Trainer for Actor {
 
     fn instruction_set(&self) -> String {
         self.0.instruction_set.to_owned()
+    }
+
+    fn instruction_set_for(&self, _: &TrialSpec) -> String {
+        self.0.computing().to_owned()
+    }
+
+    fn leaves_device(&self, _: &TrialSpec) -> bool {
+        self.0.processor.is_some()
     }
 
     fn memory_bytes(&self, _: &TrialSpec, _: ContentHash) -> u64 {
