@@ -25,8 +25,8 @@ type Entries = BTreeMap<u64, Entry>;
 pub(super) struct After {
     /// Packs to be trained once more.
     pub(super) again: Vec<Vec<Lease>>,
-    /// Set where a single trial found no memory beside others in training, of so many in all: nothing more is taken before one
-    /// of them has ended.
+    /// Set where a single trial found no memory beside so many others in training: nothing more is taken before one of them
+    /// has ended.
     pub(super) crowded: Option<usize>,
 }
 
@@ -63,7 +63,7 @@ pub(super) fn drive(
         Driver {
             context,
             place,
-            crowd,
+            crowd: crowd.max(place.members()),
             pack,
             entries: &mut entries,
             after: &mut after,
@@ -91,7 +91,7 @@ pub(super) fn drive(
 struct Driver<'a> {
     context: &'a Context,
     place: &'a Place,
-    /// Members that trained here, of all slots, when the trainer was called last.
+    /// Members that trained here, of all slots, when the trainer was called last: before or after it, whichever is more.
     crowd: usize,
     pack: Box<dyn Pack>,
     entries: &'a mut Entries,
@@ -113,6 +113,7 @@ impl Driver<'_> {
             let samples_before = self.samples();
             self.crowd = self.place.members();
             let events = self.pack.advance(steps);
+            self.crowd = self.crowd.max(self.place.members());
             self.follow();
             let samples = self.samples().saturating_sub(samples_before);
             self.take(events);
@@ -259,7 +260,8 @@ impl Driver<'_> {
         if !again.is_empty() {
             self.after.again.push(again);
         } else if whole {
-            self.after.crowded = Some(crowd);
+            // Its own seat is given back with its entry, here.
+            self.after.crowded = Some(crowd - 1);
         }
         leases.for_each(Lease::release);
     }

@@ -76,6 +76,9 @@ async fn who_finds_no_memory_beside_a_neighbour_waits_for_it() {
     lab.coordinator.until_done().await;
     let report = worker.drain().await;
     assert_eq!((report.completed, report.failed), (4, 0), "{report:?}");
+    // Each trial is in the way at most once of the slot beside it, which then waits for its end.
+    let opened = lab.script.opened().len();
+    assert!(opened <= 8, "{opened} packs for 4 trials");
 }
 
 #[tokio::test]
