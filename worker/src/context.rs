@@ -41,7 +41,7 @@ pub(crate) struct Context {
     pub(crate) orphaned: watch::Sender<bool>,
     /// Rung to beat before the time comes: somebody was told that the session is closed.
     pub(crate) beat_now: Notify,
-    /// The devices. Slots are spread over them in turn.
+    /// The devices that have a slot. Slots are spread over them in turn.
     pub(crate) places: Vec<Arc<Place>>,
     pub(crate) transfers: Semaphore,
     pub(crate) completions: mpsc::UnboundedSender<Delivery>,
@@ -79,8 +79,19 @@ impl Context {
                 &machine,
             ))
         };
+        // A device without a slot would train nothing, and be waited for when the others are lost.
+        let (used, idle) = world
+            .trainers
+            .split_at(world.trainers.len().min(config.slots.max(1) as usize));
+        for trainer in idle {
+            tracing::warn!(
+                device = trainer.device(),
+                slots = config.slots,
+                "no slot is left for this device: it stays idle"
+            );
+        }
         Self {
-            places: world.trainers.iter().map(place).collect(),
+            places: used.iter().map(place).collect(),
             config,
             world,
             shutdown,

@@ -14,7 +14,7 @@ use crate::trainer::Trainer;
 pub struct World {
     /// The coordinator.
     pub link: Arc<dyn Link>,
-    /// What trains: one for each device, at least one. Slots are spread over them in turn.
+    /// What trains: one for each device, at least one. Slots are spread over them in turn; devices past the last slot stay idle.
     pub trainers: Vec<Arc<dyn Trainer>>,
     /// Monotonic time.
     pub clock: Arc<dyn Clock>,

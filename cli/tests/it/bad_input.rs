@@ -236,6 +236,11 @@ fn a_device_that_is_not_there_is_told() {
         refused(&sandbox.run(worker), 2, &["cuda:0", features]);
     }
     refused(
+        &sandbox.run("run sweep.toml --device cuda:0,cuda:1 --workers 1"),
+        2,
+        &["2 devices", "--workers"],
+    );
+    refused(
         &sandbox.run("run sweep.toml --device cpu,cpu"),
         2,
         &["cpu,cpu", "several"],

@@ -214,6 +214,22 @@ async fn a_worker_with_two_devices_goes_on_with_the_other() {
     }
 }
 
+#[tokio::test]
+async fn a_device_without_a_slot_is_not_waited_for() {
+    let lab = Lab::new();
+    lab.add(1, 9);
+    lab.script.mishap(1, Mishap::DeviceLost { step: 3 });
+    let idle = Script::new(Arc::clone(&lab.clock));
+    let devices: Vec<Arc<dyn Trainer>> = vec![
+        Arc::new(Actor(Arc::clone(&lab.script))),
+        Arc::new(Actor(Arc::new(idle))),
+    ];
+    // One slot: it is the first device's.
+    let error = lab.start_on(1, devices).end().await.unwrap_err();
+    assert!(matches!(error, RunError::DeviceLost { .. }), "{error}");
+    assert_eq!(lab.coordinator.look().hellos[0].device, "cpu");
+}
+
 /// A field of this process's memory, in bytes.
 #[cfg(target_os = "linux")]
 fn process(field: &str) -> u64 {
