@@ -57,17 +57,6 @@ impl Core {
         let stream = context
             .new_stream()
             .map_err(|error| fault("making a stream", error))?;
-        let blas =
-            CudaBlas::new(Arc::clone(&stream)).map_err(|error| blas_fault("starting", error))?;
-        let blas = ManuallyDrop::new(blas);
-        let workspace = reserve(&stream, WORKSPACE)?;
-        let address = workspace.device_ptr(&stream).0;
-        // SAFETY: the memory is this handle's alone, as long as the handle is used.
-        let set = unsafe {
-            cublas::sys::cublasSetWorkspace_v2(*blas.handle(), address as *mut _, WORKSPACE)
-        };
-        set.result()
-            .map_err(|error| blas_fault("taking its workspace", error))?;
         let capability = context
             .compute_capability()
             .map_err(|error| fault("telling its compute capability", error))?;
@@ -81,6 +70,18 @@ impl Core {
                 .map_err(|error| fault(kernel.name(), error))?;
             kernels.insert(kernel, function);
         }
+        let workspace = reserve(&stream, WORKSPACE)?;
+        // Last, because it is never dropped: whatever failed after it would leave a handle behind at every try.
+        let blas =
+            CudaBlas::new(Arc::clone(&stream)).map_err(|error| blas_fault("starting", error))?;
+        let blas = ManuallyDrop::new(blas);
+        let address = workspace.device_ptr(&stream).0;
+        // SAFETY: the memory is this handle's alone, as long as the handle is used.
+        let set = unsafe {
+            cublas::sys::cublasSetWorkspace_v2(*blas.handle(), address as *mut _, WORKSPACE)
+        };
+        set.result()
+            .map_err(|error| blas_fault("taking its workspace", error))?;
         Ok(Self {
             number,
             context,
