@@ -296,6 +296,9 @@ fn projected_flops(spec: &TrialSpec, subspace: SubspaceSpec, shape: &DataShape) 
     f64::from(spec.train.epochs) * steps * projection_flops(subspace, parameters)
 }
 
+/// Samples by which a convolution network is measured: its buffers hold so many, however small its batches are.
+pub const CONV_BLOCK: u32 = 64;
+
 /// Bytes that one trial's own buffers take in a pack, its share of stacked activations included; the samples, which a pack
 /// holds once, are in [`data_bytes`].
 #[must_use]
@@ -352,7 +355,8 @@ fn memory_once(spec: &TrialSpec, shape: &DataShape) -> u64 {
                 .fold(0, u64::saturating_add)
                 .saturating_mul(3)
                 .saturating_add(sums().max().unwrap_or(0).saturating_mul(2));
-            let batch = u64::from(spec.train.batch.min(shape.train_samples)).next_multiple_of(16);
+            let batch = u64::from(spec.train.batch.min(shape.train_samples).max(CONV_BLOCK))
+                .next_multiple_of(16);
             let subspace = spec
                 .subspace
                 .map_or(0, |subspace| subspace_bytes(subspace, parameters));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use descent_spec::outcome::Measurement;
+use descent_spec::shape::CONV_BLOCK;
 
 use super::descend::{Descend, Moments};
 use super::network::{Network, Role};
@@ -16,7 +17,7 @@ use crate::pack::Event;
 use crate::subspace::Subspace;
 
 /// Samples measured at a time.
-const BLOCK: usize = 64;
+const BLOCK: usize = CONV_BLOCK as usize;
 
 /// A network before its buffers are made.
 pub(crate) struct Start {

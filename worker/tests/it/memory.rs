@@ -239,16 +239,16 @@ fn process(field: &str) -> u64 {
     kib.parse::<u64>().unwrap() << 10
 }
 
-/// Most memory in use while a pack was built and trained, and what was predicted for the pack.
+/// Most memory in use while a pack of networks on so many samples a batch was built and trained, and what was predicted for it.
 #[cfg(target_os = "linux")]
-fn measured(data: &Arc<DataStore>, widths: &[u32], optimizer: &str) -> (u64, u64) {
+fn measured(data: &Arc<DataStore>, models: &[String], batch: u32) -> (u64, u64) {
     let trainer = LocalTrainer::new(Arc::clone(data), Device::Cpu);
     let hash = data.describe("mnist-4k").unwrap().hash;
     let mut members = Vec::new();
     let mut predicted = 0;
-    for (key, width) in (0..).zip(widths) {
+    for (key, model) in (0..).zip(models) {
         let params = format!(
-            r#"{{"data.dataset":"mnist-4k","data.samples":200,"data.test_samples":100,"model.width":{width},"seed":{key},"train.batch":100,"train.epochs":9,"train.optimizer.kind":"{optimizer}","train.optimizer.lr":0.01}}"#
+            r#"{{"data.dataset":"mnist-4k","data.samples":200,"data.test_samples":100,{model},"seed":{key},"train.batch":{batch},"train.epochs":9,"train.optimizer.lr":0.01}}"#
         );
         let spec = Params::from_json(&params).unwrap().resolve().unwrap();
         predicted += trainer.memory_bytes(&spec, hash);
@@ -274,18 +274,32 @@ fn measured(data: &Arc<DataStore>, widths: &[u32], optimizer: &str) -> (u64, u64
 fn what_is_predicted_is_what_training_takes() {
     let data = Arc::new(DataStore::new(Vec::new()));
     // The samples are read and prepared once, by whoever comes first.
-    measured(&data, &[3], "sgd");
+    let dense = |widths: &[u32], optimizer: &str| -> Vec<String> {
+        let model = |width| {
+            format!(r#""model.width":{width},"train.optimizer.kind":"{optimizer}""#)
+        };
+        widths.iter().map(model).collect()
+    };
+    let conv = |width: u32, members: usize| {
+        let model = format!(
+            r#""model.kind":"conv6","model.width":{width},"train.optimizer.kind":"sgd""#
+        );
+        vec![model; members]
+    };
+    measured(&data, &dense(&[3], "sgd"), 100);
     let before = process("VmRSS:");
     // From small to large: an allocator keeps what it has got.
-    for (optimizer, widths) in [
-        ("adam", vec![60; 40]),
-        ("sgd", vec![3000, 500, 200, 100, 50, 20, 10, 3]),
-        ("sgd", vec![1000; 8]),
-        ("adam", vec![1000; 8]),
+    for (batch, models) in [
+        (100, dense(&[60; 40], "adam")),
+        (16, conv(4, 10)),
+        (100, dense(&[3000, 500, 200, 100, 50, 20, 10, 3], "sgd")),
+        (16, conv(32, 4)),
+        (100, dense(&[1000; 8], "sgd")),
+        (100, dense(&[1000; 8], "adam")),
     ] {
-        let (most, predicted) = measured(&data, &widths, optimizer);
+        let (most, predicted) = measured(&data, &models, batch);
         let measured = most.saturating_sub(before);
-        eprintln!("{optimizer} {widths:?}: measured {measured}, predicted {predicted}");
+        eprintln!("{models:?}: measured {measured}, predicted {predicted}");
         // From above, but not by so much that half of the machine stands empty. 8 MiB: what an allocator keeps.
         let slack = 8 << 20;
         assert!(measured <= predicted + slack, "{measured} {predicted}");
