@@ -3,11 +3,9 @@
 //! Weights, gradients and moments have one layout each: first the first layers of all members side by side, `[inputs + 1 (and zeros to a multiple
 //! of 4), pitch]`; then every member's later layers, one after the other, each `[inputs + 1, columns]`. The last row of a layer is its bias.
 
-use super::machine::{Fault, THREADS, row};
+use super::machine::{Fault, SIDE, THREADS, row};
 use crate::mlp::{Dense, Plan};
 
-/// A block's square of a later layer's product, as `common.cuh` has it.
-const SIDE: usize = 64;
 /// Weights that a block of the optimizer moves.
 const CHUNK: usize = 4 * THREADS;
 /// Numbers of the loss's gradient that a block of the middle pass holds.

@@ -68,6 +68,9 @@ impl Kernel {
 /// Threads of every block, as `common.cuh` has it.
 pub(crate) const THREADS: usize = 256;
 
+/// A block's square of a later layer's product, and the samples that it looks at for units that live, as `common.cuh` has it.
+pub(crate) const SIDE: usize = 64;
+
 /// The source of all kernels, as one text for the compiler.
 pub(crate) const SOURCE: &str = concat!(
     include_str!("kernels/common.cuh"),

@@ -4,12 +4,9 @@ use descent_spec::outcome::Measurement;
 use pulp::bytemuck;
 
 use super::group::{Group, Seat};
-use super::machine::{Buffer, Fault, Kernel, Machine, Matrix, THREADS};
+use super::machine::{Buffer, Fault, Kernel, Machine, Matrix, SIDE, THREADS};
 use super::step::{at, number};
 use crate::ending::Tally;
-
-/// Samples that a block looks at for units that live, as `common.cuh` has it.
-const SIDE: usize = 64;
 
 /// Measures the members that are due: their places and numbers. Sums are taken in a fixed order and in double precision.
 pub(super) fn measure<M: Machine>(

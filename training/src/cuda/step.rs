@@ -7,10 +7,7 @@ use descent_spec::trial::Optimizer;
 
 use super::coefficients::COEFFICIENTS;
 use super::group::Group;
-use super::machine::{Arg, Buffer, Fault, Kernel, Machine, Matrix, Product, THREADS};
-
-/// A block's square of a later layer's product, as `common.cuh` has it.
-const SIDE: usize = 64;
+use super::machine::{Arg, Buffer, Fault, Kernel, Machine, Matrix, Product, SIDE, THREADS};
 
 impl<M: Machine> Group<M> {
     /// Takes the step that the clock on the device points at, over `rows` samples.
