@@ -43,7 +43,10 @@ impl TrainArgs {
     pub(crate) fn devices(&self) -> anyhow::Result<Vec<Device>> {
         let devices = Device::parse_all(&self.device)
             .map_err(|error| Failed::usage(format!("--device: {error}")))?;
-        if self.workers.is_some_and(|slots| (slots as usize) < devices.len()) {
+        if self
+            .workers
+            .is_some_and(|slots| (slots as usize) < devices.len())
+        {
             return Err(Failed::usage(format!(
                 "--device {} names {} devices: --workers must be as many at least, or some of them would stay idle",
                 self.device,

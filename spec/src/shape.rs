@@ -265,6 +265,9 @@ fn projection_flops(subspace: SubspaceSpec, parameters: u64) -> f64 {
     }
 }
 
+/// Parameters that a network in a subspace has fewer of: projections name each by 31 bits.
+pub const SUBSPACE_PARAMETERS: u64 = 1 << 31;
+
 /// Bytes of a projection P and of what is computed through it: initial and present parameters, their gradient, and d numbers
 /// with their gradient and moments.
 fn subspace_bytes(subspace: SubspaceSpec, parameters: u64) -> u64 {
@@ -273,11 +276,11 @@ fn subspace_bytes(subspace: SubspaceSpec, parameters: u64) -> u64 {
     let projection = match subspace.projection {
         // Rows are padded to whole tiles of 16.
         ProjectionKind::Dense => parameters.next_multiple_of(16).saturating_mul(dim),
-        // A word for each number that is not 0, and one for where each row begins; twice the first while it is drawn.
+        // A word for each number that is not 0, and two for where each row begins; twice the first while it is drawn.
         ProjectionKind::Sparse => dim
             .saturating_mul(parameters.isqrt() + 1)
-            .saturating_mul(2)
-            .saturating_add(parameters),
+            .saturating_add(parameters)
+            .saturating_mul(2),
         // A diagonal, and a permutation with signs; the last block may be almost empty.
         ProjectionKind::Fastfood => parameters
             .saturating_add(2 * dim.next_power_of_two())

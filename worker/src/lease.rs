@@ -6,8 +6,8 @@ use descent_spec::lease::Claimed;
 use descent_spec::outcome::{Measurement, TrialResult};
 
 use crate::account::{Account, Ending, Snapshot};
-use crate::failure::Cause;
 use crate::budget::Memory;
+use crate::failure::Cause;
 
 /// One attempt in this worker's hands. Not `Clone`. Dropped without an ending, it hands the trial back.
 pub(crate) struct Lease {

@@ -32,11 +32,7 @@ pub(crate) struct Place {
 pub(crate) struct Seat(Arc<Place>);
 
 impl Place {
-    pub(crate) fn new(
-        trainer: Arc<dyn Trainer>,
-        memory_bytes: u64,
-        machine: &Arc<Budget>,
-    ) -> Self {
+    pub(crate) fn new(trainer: Arc<dyn Trainer>, memory_bytes: u64, machine: &Arc<Budget>) -> Self {
         Self {
             trainer,
             memory: Arc::new(Budget::new(memory_bytes, "give it more with --memory-mib")),

@@ -269,6 +269,14 @@ fn too_many_dimensions(
         return;
     };
     let dim = subspace.dim;
+    if parameters >= shape::SUBSPACE_PARAMETERS && noted.insert(format!("subspace {parameters}")) {
+        let message = format!(
+            "the network of width {} has {parameters} parameters, in a subspace 2147483647 are the most",
+            spec.model.width()
+        );
+        let place = place_of(path, Key::SubspaceDim);
+        report.add(place, "subspace.dim", message);
+    }
     if u64::from(dim) > parameters && noted.insert(format!("subspace.dim {dim} {parameters}")) {
         let message = format!(
             "asks for {dim} dimensions, the network of width {} has {parameters} parameters",

@@ -89,6 +89,9 @@ impl Plan {
                 "a subspace has at least 1 dimension, and no more than the network has parameters",
             );
         }
+        if spec.subspace.is_some() && parameters >= shape::SUBSPACE_PARAMETERS {
+            return bad("a network in a subspace has fewer than 2³¹ parameters");
+        }
         let samples = data.train_y.len();
         let threshold = samples as u64 * data.outputs as u64;
         let schedule = if train.schedule_scope.holds(parameters, threshold) {

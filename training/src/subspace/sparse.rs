@@ -8,8 +8,8 @@ use crate::stream::Stream;
 /// P by rows: walking through it, θ and g are read once and in order, and only z is reached into.
 #[derive(Debug)]
 pub(crate) struct Sparse {
-    /// Where each row's entries begin, and where the last one's end.
-    rows: Vec<u32>,
+    /// Where each row's entries begin, and where the last one's end: d·√D of them, which may be more than 32 bits count.
+    rows: Vec<usize>,
     /// Twice the column, and 1 more where the number is negative; columns ascend within a row.
     entries: Vec<u32>,
     /// 1/√k of each column.
@@ -22,9 +22,9 @@ impl Sparse {
         let gap = libm::log(1.0 - density);
         // By columns first: twice the row, and 1 more where the number is negative.
         let mut drawn: Vec<u32> = Vec::new();
-        let mut ends = Vec::with_capacity(dim);
+        let mut starts = Vec::with_capacity(dim);
         let mut scale = Vec::with_capacity(dim);
-        let mut rows = vec![0_u32; parameters + 1];
+        let mut rows = vec![0_usize; parameters + 1];
         for column in 0..dim {
             let mut stream = Stream::new(&format!("projection/{column}"), seed, 0);
             let start = drawn.len();
@@ -39,24 +39,21 @@ impl Sparse {
                 drawn.push(entry(row as usize, &mut stream));
             }
             for entry in &drawn[start..] {
-                rows[(entry >> 1) as usize + 1] += 1;
+                rows[(entry >> 1) as usize] += 1;
             }
             scale.push((1.0 / libm::sqrt((drawn.len() - start) as f64)) as f32);
-            ends.push(drawn.len());
+            starts.push(start);
         }
-        for row in 0..parameters {
-            rows[row + 1] += rows[row];
-        }
-        let mut next = rows.clone();
+        accumulate(&mut rows);
         let mut entries = vec![0; drawn.len()];
-        let mut start = 0;
-        for (column, end) in (0_u32..).zip(ends) {
-            for entry in &drawn[start..end] {
-                let place = &mut next[(entry >> 1) as usize];
-                entries[*place as usize] = column << 1 | entry & 1;
-                *place += 1;
+        // From the last column to the first, and each row from its end to its beginning: so columns ascend.
+        let columns = (0..u32::try_from(dim).unwrap_or(u32::MAX)).rev();
+        for (column, start) in columns.zip(starts.into_iter().rev()) {
+            for entry in drawn.drain(start..) {
+                let place = &mut rows[(entry >> 1) as usize];
+                *place -= 1;
+                entries[*place] = column << 1 | entry & 1;
             }
-            start = end;
         }
         Self {
             rows,
@@ -77,7 +74,7 @@ impl Sparse {
         }
         for (theta, row) in theta.iter_mut().zip(self.rows.array_windows::<2>()) {
             let mut sum = 0.0;
-            for &entry in &self.entries[row[0] as usize..row[1] as usize] {
+            for &entry in &self.entries[row[0]..row[1]] {
                 sum += signed[entry as usize];
             }
             *theta += sum;
@@ -88,7 +85,7 @@ impl Sparse {
         let signed = &mut scratch[..self.scratch()];
         signed.fill(0.0);
         for (g, row) in gradient.iter().zip(self.rows.array_windows::<2>()) {
-            for &entry in &self.entries[row[0] as usize..row[1] as usize] {
+            for &entry in &self.entries[row[0]..row[1]] {
                 signed[entry as usize] += g;
             }
         }
@@ -96,6 +93,15 @@ impl Sparse {
         for ((pulled, [plus, minus]), scale) in pulled.iter_mut().zip(pairs).zip(&self.scale) {
             *pulled = (plus - minus) * scale;
         }
+    }
+}
+
+/// From how many entries each row has to where each ends; the last row of all is empty.
+fn accumulate(rows: &mut [usize]) {
+    let mut end = 0_usize;
+    for row in rows {
+        end += *row;
+        *row = end;
     }
 }
 
@@ -108,4 +114,17 @@ fn skip(stream: &mut Stream, gap: f64) -> usize {
 fn entry(row: usize, stream: &mut Stream) -> u32 {
     let row = u32::try_from(row).expect("parameters are counted in 31 bits");
     row << 1 | stream.u32() & 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_entries_than_32_bits_count_are_told_apart() {
+        let many = u32::MAX as usize;
+        let mut rows = [many, many, 3, 0];
+        accumulate(&mut rows);
+        assert_eq!(rows, [many, 2 * many, 2 * many + 3, 2 * many + 3]);
+    }
 }

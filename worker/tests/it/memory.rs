@@ -275,15 +275,13 @@ fn what_is_predicted_is_what_training_takes() {
     let data = Arc::new(DataStore::new(Vec::new()));
     // The samples are read and prepared once, by whoever comes first.
     let dense = |widths: &[u32], optimizer: &str| -> Vec<String> {
-        let model = |width| {
-            format!(r#""model.width":{width},"train.optimizer.kind":"{optimizer}""#)
-        };
+        let model =
+            |width| format!(r#""model.width":{width},"train.optimizer.kind":"{optimizer}""#);
         widths.iter().map(model).collect()
     };
     let conv = |width: u32, members: usize| {
-        let model = format!(
-            r#""model.kind":"conv6","model.width":{width},"train.optimizer.kind":"sgd""#
-        );
+        let model =
+            format!(r#""model.kind":"conv6","model.width":{width},"train.optimizer.kind":"sgd""#);
         vec![model; members]
     };
     measured(&data, &dense(&[3], "sgd"), 100);
