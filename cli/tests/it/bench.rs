@@ -72,3 +72,25 @@ fn a_network_that_ends_early_is_no_measurement() {
         stderr(&output)
     );
 }
+
+#[test]
+fn what_would_be_measured_wrongly_is_refused() {
+    let sandbox = Sandbox::new();
+    let refused = |line: &str, word: &str| {
+        let output = sandbox.run(&format!("bench train {line}"));
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains(word), "{told}");
+    };
+    // Steps of different lengths are not as many in an epoch.
+    let batches = SMALL.replace("batch = 23", "").replace("[axes]", "[axes]\nbatch = [10, 23]");
+    assert_ne!(batches, SMALL);
+    sandbox.file("batches.toml", &batches);
+    refused("--case batches.toml", "train.batch");
+    let closed = "name = \"closed\"\nexperiment = \"random-features\"\n[data]\ndataset = \"mnist-4k\"\nsamples = 50\n\
+        [model]\nkind = \"relu-features\"\nwidth = 20\n";
+    sandbox.file("closed.toml", closed);
+    refused("--case closed.toml", "--whole");
+    sandbox.file("small.toml", SMALL);
+    refused("--case small.toml --threads 100000", "1024");
+}

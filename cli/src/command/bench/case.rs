@@ -77,10 +77,33 @@ impl Case {
                 file.path.display()
             )));
         }
+        // Steps are counted in the first one's batches and samples.
+        let first = points.first().map(|point| point.key.pack_key);
+        if points.iter().any(|point| Some(point.key.pack_key) != first) {
+            return Err(Failed::usage(format!(
+                "{}: these trials cannot be trained side by side: let the data, train.batch, the loss, the depth and the kinds of model and optimizer be the same for all",
+                file.path.display()
+            )));
+        }
         Ok(Self {
             name: file.sweep.name().to_owned(),
             points,
         })
+    }
+}
+
+impl Case {
+    /// # Errors
+    /// When steps alone are to be measured of trials that have none.
+    pub(super) fn suits(&self, whole: bool) -> anyhow::Result<()> {
+        let solved = |point: &Point| point.spec.experiment.is_closed_form();
+        if !whole && self.points.iter().any(solved) {
+            return Err(Failed::usage(format!(
+                "{}: these trials are solved for, not trained by steps: measure them with --whole",
+                self.name
+            )));
+        }
+        Ok(())
     }
 }
 

@@ -1,11 +1,12 @@
 //! The machine: its name, the speed of a matrix product on it, the memory of this process.
 
 use std::fs;
-use std::num::NonZeroU32;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use descent_training::yardstick::Yardstick;
+
+use super::together::together;
 
 /// How long products are repeated before and while they are timed.
 const PATIENCE: Duration = Duration::from_millis(150);
@@ -31,26 +32,21 @@ pub(super) fn processor() -> String {
 
 /// 10⁹ operations a second of a 512³ product in single precision, summed over threads that multiply at the same time:
 /// on each, the best of many products.
-pub(super) fn sgemm_gflops(threads: NonZeroU32) -> f64 {
-    let together = Barrier::new(threads.get() as usize);
-    std::thread::scope(|scope| {
-        let handles: Vec<_> = (0..threads.get())
-            .map(|_| scope.spawn(|| best_product(&together)))
-            .collect();
-        let rates = handles
-            .into_iter()
-            .map(|handle| handle.join().unwrap_or(0.0));
-        rates.sum()
-    })
+///
+/// # Errors
+/// When the system has not so many threads.
+pub(super) fn sgemm_gflops(threads: u32) -> anyhow::Result<f64> {
+    let rates = together(vec![best_product; threads as usize])?;
+    Ok(rates.iter().sum())
 }
 
-fn best_product(together: &Barrier) -> f64 {
+fn best_product(all: &Barrier) -> f64 {
     let mut yardstick = Yardstick::new();
     let since = Instant::now();
     while since.elapsed() < PATIENCE {
         yardstick.multiply();
     }
-    together.wait();
+    all.wait();
     let (mut best, since) = (f64::INFINITY, Instant::now());
     while since.elapsed() < PATIENCE {
         let start = Instant::now();

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use descent_spec::shape;
 use descent_spec::trial::{EvaluateSpec, Spread, TrialSpec};
 use descent_training::data::DataStore;
@@ -12,6 +13,7 @@ use descent_training::pack::{Event, Member, Pack};
 
 use super::case::Case;
 use super::machine;
+use super::together::together;
 use crate::exit::Failed;
 
 /// How long one measurement shall take at least, where nobody says how many epochs it has.
@@ -23,7 +25,7 @@ const ENDLESS: u32 = 1_000_000_000;
 /// How a case is measured.
 pub(super) struct Effort {
     /// Packs trained at the same time, one thread each.
-    pub(super) threads: NonZeroU32,
+    pub(super) threads: u32,
     /// Measurements.
     pub(super) repeat: NonZeroU32,
     /// Epochs of one measurement.
@@ -95,7 +97,7 @@ pub(super) fn measure(
     effort: &Effort,
 ) -> anyhow::Result<Measured> {
     machine::forget_peak_memory();
-    let sgemm_gflops = machine::sgemm_gflops(effort.threads);
+    let sgemm_gflops = machine::sgemm_gflops(effort.threads)?;
     let bench = Bench {
         case,
         data,
@@ -129,7 +131,7 @@ pub(super) fn measure(
             true => first.spec.evaluate.epochs(epochs).len(),
             false => 0,
         },
-        threads: effort.threads.get(),
+        threads: effort.threads,
         device: device.to_string(),
         instruction_set: match &effort.instruction_set {
             Some(set) => set.clone(),
@@ -229,18 +231,17 @@ impl Bench<'_> {
             self.no_failure(&events)?;
             Ok(pack)
         };
-        (0..self.effort.threads.get()).map(open).collect()
+        (0..self.effort.threads).map(open).collect()
     }
 
     /// Trains every pack by so many epochs on a thread of its own: the wall time in seconds.
     fn advance(&self, packs: &mut [Box<dyn Pack>], epochs: u32) -> anyhow::Result<f64> {
         let first = &self.case.points[0];
         let per_epoch = first.shape.train_samples.div_ceil(first.spec.train.batch);
-        let together = Barrier::new(packs.len());
-        let ended = std::thread::scope(|scope| {
-            let together = &together;
-            let train = |pack: &mut Box<dyn Pack>| {
-                together.wait();
+        let train = |pack| {
+            move |all: &Barrier| {
+                let pack: &mut Box<dyn Pack> = pack;
+                all.wait();
                 // Taken here and not by whoever waits for all: on one core it would look at the clock too late.
                 let start = Instant::now();
                 let mut events = Vec::new();
@@ -248,15 +249,10 @@ impl Bench<'_> {
                     events.extend(pack.advance(per_epoch));
                 }
                 (events, start, Instant::now())
-            };
-            let handles: Vec<_> = packs
-                .iter_mut()
-                .map(|pack| scope.spawn(move || train(pack)))
-                .collect();
-            let ended = handles.into_iter().map(std::thread::ScopedJoinHandle::join);
-            ended.collect::<Result<Vec<_>, _>>()
-        });
-        let ended = ended.map_err(|_| anyhow::anyhow!("{}: training panicked", self.case.name))?;
+            }
+        };
+        let ended = together(packs.iter_mut().map(train).collect())
+            .with_context(|| format!("train {}", self.case.name))?;
         let start = ended.iter().map(|(_, start, _)| *start).min();
         let end = ended.iter().map(|(_, _, end)| *end).max();
         let took = start

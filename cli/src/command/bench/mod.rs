@@ -4,6 +4,7 @@ mod case;
 mod machine;
 mod measure;
 mod rows;
+mod together;
 
 use std::num::NonZeroU32;
 
@@ -40,8 +41,8 @@ struct Train {
     #[arg(long = "case", env = "DESCENT_BENCH_CASE", value_name = "NAME", value_delimiter = ',', help = case_help())]
     cases: Vec<String>,
     /// Threads, each training a pack of its own: the whole case with other seeds. Times are per case.
-    #[arg(long, env = "DESCENT_THREADS", value_name = "N", default_value = "1")]
-    threads: NonZeroU32,
+    #[arg(long, env = "DESCENT_THREADS", value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: u32,
     /// Where to train: auto, cpu, cuda:0, …
     #[arg(long, env = "DESCENT_DEVICE", default_value = "cpu")]
     device: String,
@@ -112,10 +113,11 @@ fn measure_all(train: &Train, format: Format) -> anyhow::Result<Exit> {
             .as_deref()
             .unwrap_or(&device.instruction_set()),
         train.threads,
-        if train.threads.get() == 1 { "" } else { "s" },
+        if train.threads == 1 { "" } else { "s" },
     ));
     let mut measured: Vec<Measured> = Vec::new();
     for case in &cases {
+        case.suits(train.whole)?;
         let found = measure::measure(case, &store, device, &effort)?;
         output::note(&format!(
             "{}: {} networks, {} ms an epoch",
