@@ -16,6 +16,9 @@ use crate::exit::{Exit, Failed};
 use crate::memory;
 use crate::sweep_file::DataArgs;
 
+/// A pebibyte: more than any machine has, and still a number of bytes.
+const MEMORY_MIB_MAX: u64 = 1 << 30;
+
 /// How this process trains.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct TrainArgs {
@@ -26,9 +29,9 @@ pub(crate) struct TrainArgs {
     #[arg(long, env = "DESCENT_DEVICE", default_value = "auto")]
     pub(crate) device: String,
     /// Memory for training, in MiB, on each device [default: three quarters of what is free].
-    #[arg(long, env = "DESCENT_MEMORY_MIB", value_name = "MIB", value_parser = clap::value_parser!(u64).range(16..))]
+    #[arg(long, env = "DESCENT_MEMORY_MIB", value_name = "MIB", value_parser = clap::value_parser!(u64).range(16..=MEMORY_MIB_MAX))]
     pub(crate) memory_mib: Option<u64>,
-    /// Trials in one pack at most [default: 16 for each process; more suits a GPU].
+    /// Trials in one pack at most [default: 32; more suits a GPU].
     #[arg(long, env = "DESCENT_PACK", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) pack: Option<u32>,
     #[command(flatten)]

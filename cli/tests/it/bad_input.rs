@@ -308,6 +308,9 @@ fn a_trial_larger_than_the_memory_fails_and_the_others_are_trained() {
         .replace("epochs = 600", "epochs = 2")
         .replace("[run]", "[run]\nmax_failures = 1");
     sandbox.file("sweep.toml", &sweep);
+    // 2⁶⁴ bytes, which is no number of bytes.
+    let run = sandbox.run("run sweep.toml --memory-mib 17592186044416 --no-figure");
+    refused(&run, 2, &["--memory-mib", "1073741824"]);
     let run = sandbox.run("run sweep.toml --memory-mib 32 --no-figure");
     refused(&run, 1, &["MiB", "--memory-mib"]);
     let counts = sandbox.ok(
