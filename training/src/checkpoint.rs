@@ -8,7 +8,7 @@ use crate::course;
 use crate::mlp::{Plan, State};
 use crate::pack::TrainError;
 use crate::subspace::Coordinates;
-use crate::weights::{Unpacked, pack};
+use crate::weights::{Unpacked, metadata, pack};
 
 /// What a checkpoint says of itself. Fields are in alphabetical order: this is its canonical form.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -62,9 +62,9 @@ pub(crate) fn to_bytes(plan: &Plan, state: &State, instruction_set: &str) -> Vec
     pack(&[], &vectors, &header)
 }
 
-fn open(bytes: &[u8]) -> Result<(Header, Unpacked), TrainError> {
-    let file = Unpacked::open(bytes)?;
-    let header: Header = serde_json::from_str(&file.metadata)
+/// What a file says of itself, if it is a checkpoint.
+fn described(metadata: &str) -> Result<Header, TrainError> {
+    let header: Header = serde_json::from_str(metadata)
         .map_err(|error| TrainError::Artifact(format!("not a checkpoint: {error}")))?;
     if header.kind != KIND || header.version != VERSION {
         let found = format!("{} {}", header.kind, header.version);
@@ -72,10 +72,10 @@ fn open(bytes: &[u8]) -> Result<(Header, Unpacked), TrainError> {
             "{found} instead of {KIND} {VERSION}"
         )));
     }
-    Ok((header, file))
+    Ok(header)
 }
 
-/// The instruction set that a checkpoint was computed with. On another one, its trial starts over.
+/// The instruction set that a checkpoint was computed with. On another one, its trial starts over. Reads no tensor.
 ///
 /// # Errors
 /// When the bytes are not a checkpoint.
@@ -83,7 +83,7 @@ pub fn instruction_set(bytes: &[u8]) -> Result<String, TrainError> {
     if let Some(instruction_set) = course::instruction_set(bytes) {
         return Ok(instruction_set);
     }
-    open(bytes).map(|(header, _)| header.instruction_set)
+    described(&metadata(bytes)?).map(|header| header.instruction_set)
 }
 
 /// Opens a checkpoint of a member with this plan: steps, and tensors not yet looked at.
@@ -91,7 +91,8 @@ pub fn instruction_set(bytes: &[u8]) -> Result<String, TrainError> {
 /// # Errors
 /// When the bytes are not a checkpoint, or one of another training.
 pub(crate) fn read(bytes: &[u8], plan: &Plan) -> Result<(u64, Unpacked), TrainError> {
-    let (header, file) = open(bytes)?;
+    let file = Unpacked::open(bytes)?;
+    let header = described(&file.metadata)?;
     let name = optimizer(plan).0;
     if header.optimizer != name || header.step > plan.steps() {
         let found = format!("step {} of {}", header.step, header.optimizer);

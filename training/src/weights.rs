@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
 
 use crate::mlp::{Dense, Plan};
 use crate::pack::TrainError;
@@ -65,19 +65,26 @@ pub(crate) struct Unpacked {
     tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
 }
 
+fn broken(error: &SafeTensorError) -> TrainError {
+    TrainError::Artifact(format!("not a safetensors file: {error}"))
+}
+
+/// A file's line of metadata, empty where it has none. No tensor is looked at.
+///
+/// # Errors
+/// When the bytes do not begin like such a file.
+pub(crate) fn metadata(bytes: &[u8]) -> Result<String, TrainError> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| broken(&error))?;
+    let pairs = header.metadata().as_ref();
+    let line = pairs.and_then(|pairs| pairs.get(METADATA_KEY)).cloned();
+    Ok(line.unwrap_or_default())
+}
+
 impl Unpacked {
     /// # Errors
     /// When the bytes are not such a file.
     pub(crate) fn open(bytes: &[u8]) -> Result<Self, TrainError> {
-        let broken = |error: &dyn std::fmt::Display| {
-            TrainError::Artifact(format!("not a safetensors file: {error}"))
-        };
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| broken(&error))?;
-        let metadata = header
-            .metadata()
-            .as_ref()
-            .and_then(|pairs| pairs.get(METADATA_KEY))
-            .cloned();
+        let metadata = metadata(bytes)?;
         let file = SafeTensors::deserialize(bytes).map_err(|error| broken(&error))?;
         let mut tensors = BTreeMap::new();
         for (name, view) in file.iter() {
@@ -95,7 +102,7 @@ impl Unpacked {
             tensors.insert(name.to_owned(), (view.shape().to_vec(), numbers.collect()));
         }
         Ok(Self {
-            metadata: metadata.unwrap_or_default(),
+            metadata,
             tensors,
         })
     }

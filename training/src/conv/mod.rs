@@ -122,9 +122,10 @@ fn start(
         _ => State::fresh(&plan, &network),
     };
     let mask = state::mask(&plan, &network);
-    let subspace = plan.subspace.zip(state.coordinates.clone());
+    let subspace = plan.subspace.zip(state.coordinates.take());
     let subspace = subspace.map(|(spec, coordinates)| {
-        let origin = State::fresh(&plan, &network).theta;
+        // θ₀: nothing has moved it yet, also where z was read from a checkpoint.
+        let origin = state.theta.clone();
         let projection = Arc::new(Projection::draw(spec, origin.len(), plan.seed));
         Box::new(Subspace::new(
             projection,

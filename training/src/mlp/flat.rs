@@ -32,7 +32,8 @@ fn unflatten(flat: &[f32], shapes: &[(usize, usize)]) -> Vec<Dense> {
     shapes.iter().map(layer).collect()
 }
 
-/// The subspace that a plan asks for, where `state` says; its layers are set to what follows.
+/// The subspace that a plan asks for, where `state` says. Its layers, at first those of θ₀ without what `mask` drops, are set to
+/// what follows.
 pub(crate) fn enter(
     plan: &Plan,
     mask: Option<&Mask>,
@@ -40,8 +41,8 @@ pub(crate) fn enter(
     isa: Isa,
 ) -> Option<Subspace> {
     let spec = plan.subspace?;
-    let coordinates = state.coordinates.clone()?;
-    let origin = flatten(&State::fresh(plan).layers);
+    let coordinates = state.coordinates.take()?;
+    let origin = flatten(&state.layers);
     let projection = Arc::new(Projection::draw(spec, origin.len(), plan.seed));
     let kept = mask.map(|mask| flatten(mask.layers()));
     let subspace = Subspace::new(projection, origin, kept, coordinates, isa);
