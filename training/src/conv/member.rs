@@ -29,7 +29,7 @@ pub(crate) struct Start {
     /// Which numbers are trained; `None`: all.
     pub(crate) mask: Option<Vec<f32>>,
     pub(crate) state: State,
-    /// The subspace that it is trained in, at its state's coordinates.
+    /// The subspace that it is trained in, and where it is there.
     pub(crate) subspace: Option<Box<Subspace>>,
 }
 
@@ -149,7 +149,6 @@ impl Trained {
             subspace.sides().1.copy_from_slice(&self.gradient);
             subspace.step(self.isa, plan.optimizer, factor, state.step);
             state.theta.copy_from_slice(subspace.theta());
-            state.coordinates = Some(subspace.coordinates().clone());
             return finite;
         }
         for parameter in &network.parameters {

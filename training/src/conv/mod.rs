@@ -171,7 +171,12 @@ impl Pack for Networks {
         let member = self.members.iter().find(|member| member.start.key == key)?;
         let start = &member.start;
         let place = &self.place.instruction_set;
-        Some(start.state.checkpoint(&start.plan, &start.network, place))
+        let at = start.subspace.as_ref().map(|inside| inside.coordinates());
+        Some(
+            start
+                .state
+                .checkpoint(&start.plan, &start.network, at, place),
+        )
     }
 
     fn remove(&mut self, key: u64) {

@@ -21,7 +21,7 @@ pub(crate) struct State {
     pub(crate) moments: Vec<Vec<f32>>,
     /// Running means and variances of every normalisation.
     pub(crate) running: Vec<f32>,
-    /// Where it is in its subspace, from which `theta` follows; `None` outside of one.
+    /// Where it begins in its subspace; taken when it does, for the subspace knows from then on. `None` outside of one.
     pub(crate) coordinates: Option<Coordinates>,
 }
 
@@ -60,10 +60,16 @@ impl State {
         }
     }
 
-    /// The bytes of a checkpoint.
-    pub(crate) fn checkpoint(&self, plan: &Plan, network: &Network, place: &str) -> Vec<u8> {
+    /// The bytes of a checkpoint of a member that is `at` these coordinates of its subspace, if it is in one.
+    pub(crate) fn checkpoint(
+        &self,
+        plan: &Plan,
+        network: &Network,
+        at: Option<&Coordinates>,
+        place: &str,
+    ) -> Vec<u8> {
         let prefixes = checkpoint::optimizer(plan).1;
-        let mut tensors: Vec<Named> = match &self.coordinates {
+        let mut tensors: Vec<Named> = match at {
             None => self.tensors(network),
             // Everything else follows from z.
             Some(at) => {

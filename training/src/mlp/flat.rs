@@ -60,11 +60,10 @@ pub(crate) fn step(
     isa: Isa,
     step: u64,
 ) {
-    let shapes = plan.shapes();
     let decay = plan.decay as f32;
     let (theta, gradient) = subspace.sides();
     let (mut theta, mut gradient) = (theta, gradient);
-    for (index, &(rows, units)) in shapes.iter().enumerate() {
+    for (index, (rows, units)) in plan.each_shape().enumerate() {
         let (flat, after) = gradient.split_at_mut(rows * units);
         let (here, above) = theta.split_at(rows * units);
         (theta, gradient) = (above, after);
@@ -81,7 +80,7 @@ pub(crate) fn step(
     }
     subspace.step(isa, plan.optimizer, plan.factor(step), step);
     let mut theta = subspace.theta();
-    for (index, &(rows, units)) in shapes.iter().enumerate() {
+    for (index, (rows, units)) in plan.each_shape().enumerate() {
         let (flat, after) = theta.split_at(rows * units);
         theta = after;
         match index.checked_sub(1) {

@@ -125,14 +125,18 @@ impl Plan {
 
     /// Rows (inputs and bias) and columns of every layer, the output layer last.
     pub(crate) fn shapes(&self) -> Vec<(usize, usize)> {
+        self.each_shape().collect()
+    }
+
+    /// The same one by one.
+    pub(crate) fn each_shape(&self) -> impl Iterator<Item = (usize, usize)> {
         let mut rows = self.inputs + 1;
         let columns = self.hidden.iter().chain([&self.outputs]);
-        let shape = |&columns: &usize| {
+        columns.map(move |&columns| {
             let shape = (rows, columns);
             rows = columns + 1;
             shape
-        };
-        columns.map(shape).collect()
+        })
     }
 
     /// Number of hidden layers.
