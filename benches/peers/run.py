@@ -3,9 +3,9 @@
     cargo build --release
     python3 benches/peers/run.py --descent target/release/descent --raw docs/performance/raw --document docs/performance.md
 
-Makes a virtual environment with the pinned versions if there is none, prints medians, ratios pair by pair and their spread as
+Makes a virtual environment with the pinned versions for each kind of device if there is none, prints medians, ratios pair by pair and their spread as
 Markdown, and writes every number to `--raw`. `--quick` takes one round with the most important peers; `--rows` picks rows; `--document` puts the tables into a document;
-`--device cuda` measures packs on a GPU instead.
+`--device cuda` measures packs on a GPU instead. Where somebody whom a row is about did not run, the document stays as it is and the exit code is 1.
 
 Rounds go A B C A B C …; a ratio is taken within a round and its median is shown, with the smallest and largest behind it. Every
 process warms up first and is timed without imports, reading of data and compilation. Where the system allows, processes run
@@ -112,7 +112,7 @@ EVALUATED_EPOCHS = 20
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--descent", type=Path, default=HERE.parents[1] / "target" / "release" / "descent")
-    parser.add_argument("--venv", type=Path, default=Path.home() / ".cache" / "descent" / "peers")
+    parser.add_argument("--venv", type=Path, help="environment of the peers [default: one for each device in ~/.cache/descent]")
     parser.add_argument("--raw", type=Path, help="folder for every number, one JSON file a row, and the tables")
     parser.add_argument("--document", type=Path, help="a Markdown file whose part between the two `run.py` comments is replaced")
     parser.add_argument("--rows", nargs="+", help="only these rows (and `end-to-end`, `memory`)")
@@ -124,9 +124,11 @@ def arguments():
 
 
 def python(venv, device):
-    """The interpreter with the peers; makes the environment when there is none."""
-    found = venv / "bin" / "python"
-    if not found.exists():
+    """The interpreter with the peers; makes the environment when there is none, or only a part of one, or one of other versions."""
+    venv = venv or Path.home() / ".cache" / "descent" / f"peers-{device.split(':')[0]}"
+    found, complete = venv / "bin" / "python", venv / "complete"
+    wanted = (HERE / "requirements.txt").read_text()
+    if not complete.exists() or complete.read_text() != wanted:
         print(f"making {venv} (once)", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", venv], check=True)
         install = [found, "-m", "pip", "install", "--quiet", "-r", HERE / "requirements.txt"]
@@ -135,6 +137,7 @@ def python(venv, device):
         else:
             install += ["jax[cuda12]==0.10.2"]
         subprocess.run(install, check=True)
+        complete.write_text(wanted)
     return found
 
 
@@ -176,6 +179,8 @@ class Bench:
         self.peers = python(options.venv, options.device)
         self.cores = sorted(os.sched_getaffinity(0))
         self.rounds = {}
+        # Those whom a row is about, and who ran in none of its rounds.
+        self.missing = []
 
     def descent(self, case, words):
         options = ["--repeat", self.options.repeat, "--format", "json", "--device", self.device()]
@@ -238,6 +243,9 @@ class Bench:
                 print(f"{row} {number + 1}/{rounds}: {name} {this[name]['epoch_ms']:.1f} ms ({took:.0f} s)", file=sys.stderr)
             found.append(this)
         self.rounds[row] = found
+        needed = {contenders[0]} | {name for of, peers, _ in TARGETS if of == row for name in peers}
+        ran = {name for this in found for name in this}
+        self.missing += [f"{row}: {name}" for name in contenders if name in needed - ran]
         return found
 
     def end_to_end(self, workers, case="widths-24", changes=(), pack=32):
@@ -405,9 +413,11 @@ def main():
         head = f"{machine['processor']}, {machine['instruction_set']}, {len(bench.cores)} cores, descent {machine['version']}\n"
         text = head + "\n" + text
     write(options.raw, "tables.md", "\n".join([text, *parts]))
-    if options.document:
+    if options.document and not bench.missing:
         put(options.document, "\n".join([text, *endings]))
     print(f"took {(time.time() - began) / 60:.1f} minutes", file=sys.stderr)
+    if bench.missing:
+        sys.exit("did not run, so that no document was written: " + "; ".join(bench.missing))
 
 
 if __name__ == "__main__":
