@@ -80,6 +80,7 @@ async fn take(f: &Fixture, session: SessionId, max_trials: u32, memory: u64) -> 
         max_trials,
         memory,
         data: vec![data(1)],
+        samples: Vec::new(),
     };
     let claim = f.store.claim(&ask, T0).await.unwrap();
     claim
@@ -136,6 +137,7 @@ async fn open_elsewhere(f: &Fixture) -> SessionId {
         instruction_set: "cuda".to_owned(),
         slots: 1,
         memory: 1,
+        data: vec![data(1)],
         lease_until: T0.plus_ms(1_000_000),
     };
     f.store.open_session(&new, T0).await.unwrap();

@@ -78,6 +78,7 @@ impl Points {
             identity: point.key.identity,
             pack_key: point.key.pack_key,
             data: point.key.data,
+            data_memory: shape::data_bytes(&point.shape),
             device: run.device.clone().unwrap_or_default(),
             instruction_set: run.instruction_set.clone().unwrap_or_default(),
             parent: point.key.parent,

@@ -49,6 +49,13 @@ impl Budget {
         samples.get(&of).and_then(Weak::upgrade)
     }
 
+    /// The kinds of packs whose samples are held.
+    pub(crate) fn samples_held(&self) -> Vec<PackKey> {
+        let samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = samples.iter().filter(|(_, held)| held.strong_count() > 0);
+        held.map(|((kind, _), _)| *kind).collect()
+    }
+
     /// Counts samples once for all packs that share them.
     pub(crate) fn hold_samples(&self, of: Samples, memory: &Arc<Memory>) {
         // Nothing in here panics half way through a change.

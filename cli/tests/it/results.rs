@@ -27,6 +27,7 @@ fn trial(index: usize, width: i64, seed: i64) -> NewTrial {
         identity: identity(width, seed),
         pack_key: PackKey([1; 16]),
         data: DATA,
+        data_memory: 0,
         device: String::new(),
         instruction_set: String::new(),
         parent: None,
@@ -144,6 +145,7 @@ async fn trained(store: &Arc<dyn Store>) {
         instruction_set: "avx2".to_owned(),
         slots: 0,
         memory: 1 << 30,
+        data: vec![DATA],
         lease_until: NOW.plus_ms(60_000),
     };
     store.open_session(&new, NOW).await.expect("a session");
@@ -153,6 +155,7 @@ async fn trained(store: &Arc<dyn Store>) {
         max_trials: 100,
         memory: 1 << 30,
         data: vec![DATA],
+        samples: Vec::new(),
     };
     let claimed = store.claim(&ask, NOW).await.expect("a claim").claimed;
     assert_eq!(claimed.len(), WIDTHS.len() * 3);
@@ -365,6 +368,7 @@ async fn a_trial_that_somebody_needs_or_trains_keeps_its_way() {
             instruction_set: "avx2".to_owned(),
             slots: 0,
             memory: 1 << 30,
+            data: vec![DATA],
             lease_until: NOW.plus_ms(60_000),
         };
         store.open_session(&new, NOW).await.expect("a session");
@@ -374,6 +378,7 @@ async fn a_trial_that_somebody_needs_or_trains_keeps_its_way() {
             max_trials: 1,
             memory: 1 << 30,
             data: vec![DATA],
+            samples: Vec::new(),
         };
         let held = store.claim(&ask, NOW).await.expect("a claim").claimed[0].identity;
         let import = |identity, result| [ImportedResult { identity, result }];

@@ -43,14 +43,18 @@ pub fn is_near_end(ready: u64, asked: u32, slots: u64) -> bool {
     slots > 1 && ready < PARTS.saturating_mul(slots).saturating_mul(asked.into())
 }
 
-/// The number and the cost of all trials that are ready, from those that a claim has looked at (`costs`) and how many there are.
+/// The number and the cost of all ready trials that fit a worker: from those that fit among the `seen` most urgent (`costs`),
+/// and how many are ready, whomever they fit.
 #[must_use]
-pub fn all_work(costs: impl Iterator<Item = f64>, ready: u64) -> (u64, f64) {
-    let (seen, work) = costs.fold((0_u64, 0.0), |(seen, work), cost| (seen + 1, work + cost));
+pub fn all_work(costs: impl Iterator<Item = f64>, seen: usize, ready: u64) -> (u64, f64) {
+    let (fitting, work) = costs.fold((0_u64, 0.0), |(count, work), cost| (count + 1, work + cost));
+    let seen = seen as u64;
     if seen < FRONT_MOST.into() || ready <= seen {
-        return (seen, work);
+        return (fitting, work);
     }
-    (ready, work * (ready as f64 / seen as f64))
+    let whole = ready as f64 / seen as f64;
+    // A share of a count: in range.
+    ((fitting as f64 * whole) as u64, work * whole)
 }
 
 /// The first trials that there is room for, in the order given.
@@ -165,6 +169,18 @@ mod tests {
         assert_eq!(share(&order[..1], 1, 1.0, 8), 1, "at least one");
         assert_eq!(share(&order, 45, 0.0, 8), 1, "whatever the costs are");
         assert!(share(&order, 45, f64::NAN, 8) >= 1);
+    }
+
+    #[test]
+    fn who_sees_a_part_takes_it_for_typical_whomever_it_fits() {
+        let most = FRONT_MOST as usize;
+        let ones = |count: usize| std::iter::repeat_n(1.0, count);
+        assert_eq!(all_work(ones(9), 9, 9), (9, 9.0));
+        assert_eq!(all_work(ones(9), 20, 20), (9, 9.0), "all of it");
+        let double = 2 * u64::from(FRONT_MOST);
+        assert_eq!(all_work(ones(most), most, double), (double, double as f64));
+        let half = u64::from(FRONT_MOST);
+        assert_eq!(all_work(ones(most / 2), most, double), (half, half as f64));
     }
 
     #[test]

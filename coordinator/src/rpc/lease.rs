@@ -6,7 +6,7 @@ use std::time::Duration;
 use descent_proto::convert::{digest, digests, positive};
 use descent_proto::v1;
 use descent_spec::data::KnownData;
-use descent_spec::id::{ContentHash, RequestId, SessionId, SweepId};
+use descent_spec::id::{ContentHash, PackKey, RequestId, SessionId, SweepId};
 use tokio::time::Instant;
 use tonic::Status;
 use tracing::Instrument as _;
@@ -27,6 +27,7 @@ pub(super) async fn lease(
         max_trials: positive(request.max_trials, "max_trials")?.min(limits.trials_per_claim),
         memory: request.memory_bytes,
         data: digests(&request.data, "data", ContentHash)?,
+        samples: digests(&request.samples, "samples", PackKey)?,
     };
     let wait = Duration::from_millis(u64::from(request.wait_ms));
     let span = tracing::info_span!("lease", %session, worker = tracing::field::Empty);

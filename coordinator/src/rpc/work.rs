@@ -36,7 +36,6 @@ impl Work for WorkService {
                 return Err(InvalidField::missing("worker").into());
             }
             let slots = positive(request.slots, "slots")?;
-            digests(&request.data, "data", ContentHash)?;
             let session = NewSession {
                 id,
                 worker: request.worker,
@@ -45,6 +44,7 @@ impl Work for WorkService {
                 instruction_set: request.instruction_set,
                 slots,
                 memory: request.memory_bytes,
+                data: digests(&request.data, "data", ContentHash)?,
                 lease_until: self.0.lease_until(),
             };
             tracing::info!(

@@ -16,6 +16,8 @@ pub struct NewTrial {
     pub pack_key: PackKey,
     /// Content of its data set.
     pub data: ContentHash,
+    /// Predicted bytes of the samples, which trials of one pack key share.
+    pub data_memory: u64,
     /// Device that the sweep asks for, such as `cuda`, or empty.
     pub device: String,
     /// Instruction set that the sweep asks for, or empty.

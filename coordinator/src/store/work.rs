@@ -1,6 +1,6 @@
 //! Work that changes hands: a worker's session, what it asks for and gets, and what follows when it fails or falls silent.
 
-use descent_spec::id::{ContentHash, RequestId, SessionId, Timestamp};
+use descent_spec::id::{ContentHash, PackKey, RequestId, SessionId, Timestamp};
 use descent_spec::lease::Claimed;
 
 /// A worker process that begins its life.
@@ -20,6 +20,8 @@ pub struct NewSession {
     pub slots: u32,
     /// What all its packs together may use, in bytes.
     pub memory: u64,
+    /// Data sets that it has.
+    pub data: Vec<ContentHash>,
     /// Until when it counts as alive without another beat.
     pub lease_until: Timestamp,
 }
@@ -37,6 +39,8 @@ pub struct Ask {
     pub memory: u64,
     /// Data sets that it has.
     pub data: Vec<ContentHash>,
+    /// Kinds of packs whose samples it holds already: they take nothing of what is free.
+    pub samples: Vec<PackKey>,
 }
 
 /// The answer to a claim.

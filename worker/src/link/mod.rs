@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use descent_spec::id::{AttemptNumber, ContentHash, RequestId, SessionId, TrialId};
+use descent_spec::id::{AttemptNumber, ContentHash, PackKey, RequestId, SessionId, TrialId};
 use descent_spec::lease::{
     Artifact, Claimed, Directive, Fence, Held, Purpose, SessionDirective, Verdict,
 };
@@ -81,6 +81,8 @@ pub struct Ask {
     pub memory_bytes: u64,
     /// Data sets at hand now.
     pub data: Vec<ContentHash>,
+    /// Kinds of packs whose samples are in memory already.
+    pub samples: Vec<PackKey>,
     /// How long the coordinator may wait for trials.
     pub wait: Duration,
 }

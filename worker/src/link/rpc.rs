@@ -151,6 +151,7 @@ impl Link for RpcLink {
             max_trials: ask.max_trials,
             memory_bytes: ask.memory_bytes,
             data: bytes(&ask.data),
+            samples: ask.samples.iter().map(|key| key.0.to_vec()).collect(),
             wait_ms: millis(ask.wait),
         };
         let mut client = self.client.clone();

@@ -56,6 +56,7 @@ async fn ask_until_granted(
             max_trials: most_trials(context, place, last),
             memory_bytes,
             data: place.trainer.data_hashes(),
+            samples: place.memory.samples_held(),
             wait: if memory_bytes < place.memory.bytes {
                 context.config.lease_wait.min(MEMORY_WAIT)
             } else {

@@ -26,9 +26,11 @@ pub(super) async fn memory(
     let shared = if samples.is_some() {
         0
     } else {
-        units(ready.data_bytes)
+        ready.data_bytes
     };
-    let needed = units(ready.memory_bytes).saturating_add(shared);
+    // Rounded together: the coordinator reckons in bytes, and what it takes for fitting shall fit.
+    let needed = units(ready.memory_bytes.saturating_add(shared));
+    let shared = units(shared).min(needed);
     if budget.units < needed {
         let needed = ready.memory_bytes.saturating_add(ready.data_bytes);
         ready

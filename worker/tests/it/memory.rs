@@ -110,6 +110,38 @@ async fn shared_samples_count_once() {
 }
 
 #[tokio::test]
+async fn who_asks_says_which_samples_are_in_memory_already() {
+    let mut lab = with(|script| script.with_data_bytes(20 << 20));
+    lab.config.slots = 2;
+    lab.config.pack_trials = 1;
+    lab.add(2, 6);
+    lab.script.allow(0);
+    let worker = lab.start();
+    lab.coordinator
+        .until("both slots have asked", |state| state.asks.len() >= 2)
+        .await;
+    {
+        let state = lab.coordinator.look();
+        assert!(state.asks[0].samples.is_empty());
+        assert_eq!(state.asks[1].samples, [Lab::trial(1, 6).pack_key]);
+    }
+    lab.script.free();
+    lab.coordinator.until_done().await;
+    worker.drain().await;
+}
+
+#[tokio::test]
+async fn what_fits_to_the_byte_is_trained() {
+    // 10½ and 14½ MiB are 25, not 11 and 15.
+    let mut lab = with(|script| script.with_trial_bytes(21 << 19).with_data_bytes(29 << 19));
+    lab.config.memory_bytes = 25 << 20;
+    lab.add(1, 6);
+    let worker = lab.start();
+    lab.coordinator.until_done().await;
+    assert_eq!(worker.drain().await.completed, 1);
+}
+
+#[tokio::test]
 async fn what_the_processor_computes_takes_the_machines_memory_and_not_the_devices() {
     let mut lab = with(|script| {
         let script = script.with_trial_bytes(10 << 20).with_data_bytes(20 << 20);
@@ -281,7 +313,7 @@ fn what_is_predicted_is_what_training_takes() {
     };
     let conv = |width: u32, members: usize| {
         let model =
-            format!(r#""model.kind":"conv6","model.width":{width},"train.optimizer.kind":"sgd""#);
+            format!(r#""model.kind":"conv-6","model.width":{width},"train.optimizer.kind":"sgd""#);
         vec![model; members]
     };
     measured(&data, &dense(&[3], "sgd"), 100);

@@ -1,9 +1,11 @@
 //! Claims in the memory store: the most urgent trials that fit a worker, and the same ones again for a repeated request.
 
+use std::collections::BTreeSet;
+
 use descent_spec::id::{AttemptNumber, ContentHash, Timestamp, TrialId};
 use descent_spec::state::{SweepState, TrialState};
 
-use super::super::{Ask, Claim, Claimed, StoreError};
+use super::super::{Ask, Claim, Claimed, NewSession, StoreError};
 use super::tables::{AttemptEntry, Class, Reply, SessionEntry, SweepEntry, Tables, Urgency};
 use crate::core::lease::SessionPhase;
 use crate::core::share::{self, Candidate, Room};
@@ -26,22 +28,18 @@ impl Tables {
         }
         let session = self
             .sessions
-            .get(&ask.session)
+            .get_mut(&ask.session)
             .ok_or(StoreError::SessionClosed(ask.session))?;
         match session.phase {
             SessionPhase::Open { .. } => {}
             SessionPhase::Expired => return Ok(Claim::default()),
             SessionPhase::Closed => return Err(StoreError::SessionClosed(ask.session)),
         }
-        let fitting = || {
-            self.ready
-                .iter()
-                .filter(|(class, _)| class.fits(&session.new))
-        };
-        let served = || fitting().filter(|(class, _)| ask.data.contains(&class.data));
-        let Some((class, trials)) = served().min_by_key(|(_, trials)| trials.first().copied())
-        else {
-            let mut missing: Vec<ContentHash> = fitting().map(|(class, _)| class.data).collect();
+        session.new.data.clone_from(&ask.data);
+        let session = &self.sessions[&ask.session].new;
+        let Some(most_urgent) = self.pick(session, ask, None) else {
+            let fitting = self.ready.keys().filter(|class| class.fits(session));
+            let mut missing: Vec<ContentHash> = fitting.map(|class| class.data).collect();
             missing.sort_unstable();
             missing.dedup();
             return Ok(Claim {
@@ -49,35 +47,7 @@ impl Tables {
                 missing_data: missing,
             });
         };
-        let open = |session: &&SessionEntry| matches!(session.phase, SessionPhase::Open { .. });
-        let alive = || {
-            let open = self.sessions.values().filter(open);
-            open.filter(|session| class.fits(&session.new))
-        };
-        let slots = alive().map(|session| u64::from(session.new.slots)).sum();
-        let most = alive().map(|session| session.new.memory).max();
-        let room = Room {
-            trials: ask.max_trials,
-            memory: ask.memory,
-            most: most.unwrap_or(0) <= ask.memory,
-        };
-        let ready = self.ready_trials();
-        let alike: Vec<Candidate> = trials.iter().map(|&place| self.candidate(place)).collect();
-        let taken = if share::is_near_end(ready, ask.max_trials, slots) {
-            let mut front: Vec<Urgency> = self.ready.values().flatten().copied().collect();
-            front.sort_unstable();
-            front.truncate(share::FRONT_MOST as usize);
-            front.retain(|place| served().any(|(_, trials)| trials.contains(place)));
-            let costs = front.iter().map(|&place| self.candidate(place).cost);
-            let (trials, work) = share::all_work(costs, ready);
-            let costliest = share::costliest_first(alike);
-            let share = share::share(&costliest, trials, work, slots);
-            let trials = share.min(ask.max_trials);
-            share::fitting(&costliest, Room { trials, ..room })
-        } else {
-            let first = alike.len().min(ask.max_trials as usize);
-            share::fitting(&alike[..first], room)
-        };
+        let taken = self.choose(session, most_urgent, ask);
         let mut grants = Vec::new();
         for id in taken {
             self.end_attempt(id, "lost", None, now);
@@ -113,6 +83,104 @@ impl Tables {
             claimed,
             missing_data: Vec::new(),
         })
+    }
+
+    /// The class of the most urgent trial that fits and, where there is a limit, finds room in so many bytes.
+    fn pick(&self, session: &NewSession, ask: &Ask, limit: Option<u64>) -> Option<&Class> {
+        let served = self
+            .ready
+            .iter()
+            .filter(|(class, _)| class.fits(session) && ask.data.contains(&class.data));
+        let first = |(class, trials): (_, &BTreeSet<Urgency>)| {
+            let fits = |place: &&Urgency| self.finds_room(**place, ask, limit);
+            Some((*trials.iter().find(fits)?, class))
+        };
+        served.filter_map(first).min().map(|(_, class)| class)
+    }
+
+    /// What the samples of a trial take of the asker's memory.
+    fn shared(&self, (.., id): Urgency, ask: &Ask) -> u64 {
+        let new = &self.trial(id).new;
+        if ask.samples.contains(&new.pack_key) {
+            0
+        } else {
+            new.data_memory
+        }
+    }
+
+    fn finds_room(&self, place: Urgency, ask: &Ask, limit: Option<u64>) -> bool {
+        let memory = self.candidate(place).memory;
+        let room = |limit: u64| limit.checked_sub(self.shared(place, ask));
+        limit.is_none_or(|limit| room(limit).is_some_and(|room| memory <= room))
+    }
+
+    /// The trials that one claim takes: of the most urgent class, unless what is too large for this worker, but not for another,
+    /// stands in the way there.
+    fn choose(&self, session: &NewSession, most_urgent: &Class, ask: &Ask) -> Vec<i64> {
+        let (mut slots, memory) = self.workers(most_urgent);
+        let most = memory <= ask.memory;
+        let (mut class, mut limit) = (most_urgent, None);
+        if !most {
+            limit = Some(ask.memory);
+            let Some(fitting) = self.pick(session, ask, limit) else {
+                return Vec::new();
+            };
+            class = fitting;
+            (slots, _) = self.workers(class);
+        }
+        let trials = &self.ready[class];
+        let shared = trials.first().map_or(0, |&place| self.shared(place, ask));
+        let room = Room {
+            trials: ask.max_trials,
+            memory: ask.memory.saturating_sub(shared),
+            most,
+        };
+        let ready = self.ready_trials();
+        let first = || -> Vec<Candidate> {
+            let all = trials.iter().map(|&place| self.candidate(place));
+            let fitting = all.filter(|trial| most || trial.memory <= room.memory);
+            fitting.take(ask.max_trials as usize).collect()
+        };
+        if !share::is_near_end(ready, ask.max_trials, slots) {
+            return share::fitting(&first(), room);
+        }
+        let mut front: Vec<(Urgency, &Class)> = Vec::new();
+        for (class, trials) in &self.ready {
+            front.extend(trials.iter().map(|&place| (place, class)));
+        }
+        front.sort_unstable_by_key(|(place, _)| *place);
+        front.truncate(share::FRONT_MOST as usize);
+        let seen = front.len();
+        front.retain(|(place, class)| {
+            class.fits(session)
+                && ask.data.contains(&class.data)
+                && self.finds_room(*place, ask, limit)
+        });
+        let costs = front.iter().map(|(place, _)| self.candidate(*place).cost);
+        let (mut trials, mut work) = share::all_work(costs, seen, ready);
+        let alike = front.iter().filter(|(_, of)| *of == class);
+        let mut alike: Vec<Candidate> = alike.map(|(place, _)| self.candidate(*place)).collect();
+        if alike.is_empty() {
+            alike = first();
+            trials = alike.len() as u64;
+            work = alike.iter().map(|candidate| candidate.cost).sum();
+        }
+        let costliest = share::costliest_first(alike);
+        let share = share::share(&costliest, trials, work, slots);
+        let trials = share.min(ask.max_trials);
+        share::fitting(&costliest, Room { trials, ..room })
+    }
+
+    /// Of the workers at hand that a class fits: their slots, and the most memory that one has.
+    fn workers(&self, class: &Class) -> (u64, u64) {
+        let open = |session: &&SessionEntry| matches!(session.phase, SessionPhase::Open { .. });
+        let alive = self.sessions.values().filter(open);
+        let alive = alive.map(|session| &session.new);
+        alive
+            .filter(|new| class.fits(new) && new.data.contains(&class.data))
+            .fold((0, 0), |(slots, most), new| {
+                (slots + u64::from(new.slots), most.max(new.memory))
+            })
     }
 
     /// Trials that sweeps at work have ready; a trial that two sweeps share counts twice.

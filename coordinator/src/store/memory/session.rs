@@ -27,6 +27,7 @@ impl Tables {
             lease::beat(session.phase, new.lease_until).ok_or(StoreError::SessionClosed(new.id))?;
         session.new.slots = new.slots;
         session.new.memory = new.memory;
+        session.new.data.clone_from(&new.data);
         Ok(())
     }
 

@@ -1,90 +1,16 @@
-//! Claims: the most urgent class that fits, then trials of it through the claim index.
+//! Claims: trials chosen, revoked from whoever lost them, and given to a session.
 
 use std::collections::HashMap;
 
-use descent_spec::id::{AttemptNumber, ContentHash, Timestamp, TrialId};
+use descent_spec::id::{AttemptNumber, Timestamp, TrialId};
 
 use super::super::super::{Artifact, Ask, Claim, Claimed, StoreError};
-use super::{Conn, Db, Row, dialect, log, row, statements, sweeps};
-use crate::core::share::{self, Candidate, Room};
-
-/// A statement with its parameters.
-type Query<'q> = sqlx::query::Query<'q, Db, <Db as sqlx::Database>::Arguments>;
-
-/// How many trials a claim looks at before it looks for the classes that they are of.
-macro_rules! front {
-    () => {
-        "64"
-    };
-}
-
-/// The classes that have a ready trial, each found by a probe of the claim index; the last one is NULL.
-macro_rules! live {
-    () => {
-        "SELECT (
-            SELECT class_id FROM trial WHERE state = 'ready' AND held = 0 ORDER BY class_id LIMIT 1
-        )
-        UNION ALL
-        SELECT (
-            SELECT trial.class_id FROM trial
-            WHERE trial.state = 'ready' AND trial.held = 0 AND trial.class_id > live.id
-            ORDER BY trial.class_id LIMIT 1
-        ) FROM live WHERE live.id IS NOT NULL"
-    };
-}
+use super::choose::{Asker, Chosen, choose};
+use super::{Conn, Db, Row, dialect, log, row, statements};
 
 statements! {
-    SESSION = "SELECT state, device, device_kind, instruction_set FROM session WHERE id = $1";
-    /// The class of the most urgent trial that fits, if it is among the first few.
-    FRONT = concat!("SELECT front.class_id AS id FROM (
-            SELECT class_id, priority, ord, id FROM trial WHERE state = 'ready' AND held = 0
-            ORDER BY priority DESC, ord, id LIMIT ", front!(), "
-        ) AS front
-        JOIN class ON class.id = front.class_id
-        WHERE class.device IN ('', $1, $2) AND class.instruction_set IN ('', $3)
-            AND class.data IN ", dialect::texts!("$4"), "
-        ORDER BY front.priority DESC, front.ord, front.id LIMIT 1");
-    /// The same, however many go before it that do not fit: one probe of the claim index for each class that has a ready
-    /// trial, from one to the next, then the most urgent of the firsts.
-    PICK = concat!("WITH RECURSIVE live (id) AS (", live!(), ")
-        SELECT class.id FROM live
-        JOIN class ON class.id = live.id
-        JOIN trial ON trial.id = (
-            SELECT first.id FROM trial AS first
-            WHERE first.class_id = class.id AND first.state = 'ready' AND first.held = 0
-            ORDER BY first.priority DESC, first.ord, first.id LIMIT 1
-        )
-        WHERE class.device IN ('', $1, $2) AND class.instruction_set IN ('', $3)
-            AND class.data IN ", dialect::texts!("$4"), "
-        ORDER BY trial.priority DESC, trial.ord, trial.id LIMIT 1");
-    /// Of the workers at hand that the class fits: how many packs they train side by side, and the most memory that one has.
-    SLOTS = "SELECT CAST(COALESCE(SUM(session.slots), 0) AS BIGINT) AS slots,
-            CAST(COALESCE(MAX(session.memory), 0) AS BIGINT) AS memory
-        FROM session JOIN class ON class.id = $1
-        WHERE session.state = 'open'
-            AND class.device IN ('', session.device, session.device_kind)
-            AND class.instruction_set IN ('', session.instruction_set)";
-    /// What a claim near the end weighs.
-    NEAR_END = concat!("SELECT front.id, front.class_id, front.priority, front.cost, front.memory FROM (
-            SELECT id, class_id, priority, ord, cost, memory FROM trial WHERE state = 'ready' AND held = 0
-            ORDER BY priority DESC, ord, id LIMIT $5
-        ) AS front
-        JOIN class ON class.id = front.class_id
-        WHERE class.device IN ('', $1, $2) AND class.instruction_set IN ('', $3)
-            AND class.data IN ", dialect::texts!("$4"), "
-        ORDER BY front.priority DESC, front.ord, front.id");
-    MISSING = concat!("WITH RECURSIVE live (id) AS (", live!(), ")
-        SELECT DISTINCT class.data FROM live
-        JOIN class ON class.id = live.id
-        WHERE class.device IN ('', $1, $2) AND class.instruction_set IN ('', $3)
-        ORDER BY class.data");
-    FIRST = concat!("SELECT id, priority, cost, memory FROM trial
-        WHERE class_id = $1 AND state = 'ready' AND held = 0
-        ORDER BY priority DESC, ord, id LIMIT $2", dialect::skip_locked!());
-    /// Of these trials of one priority, the costliest that nobody is about to take.
-    COSTLIEST = concat!("SELECT id, priority, cost, memory FROM trial
-        WHERE state = 'ready' AND held = 0 AND id IN ", dialect::ints!("$1"), "
-        ORDER BY cost DESC, ord, id LIMIT $2", dialect::skip_locked!());
+    SESSION = "SELECT state, device, device_kind, instruction_set, data FROM session WHERE id = $1";
+    TELL_DATA = "UPDATE session SET data = $2 WHERE id = $1";
     /// Only here is an expired lease revoked, and charged.
     LOSE = concat!("UPDATE attempt SET outcome = 'lost', ended_at = $2
         WHERE outcome = 'suspect' AND trial_id IN ", dialect::ints!("$1"));
@@ -139,19 +65,24 @@ pub(super) async fn claim(conn: &mut Conn, ask: &Ask, now: Timestamp) -> Result<
         "expired" => return Ok(Claim::default()),
         _ => return Err(closed()),
     }
-    let asker = Asker {
-        device: row::text(&session, "device")?,
-        kind: row::text(&session, "device_kind")?,
-        instruction_set: row::text(&session, "instruction_set")?,
-        data: row::list(&ask.data.iter().map(ToString::to_string).collect::<Vec<_>>()),
+    let asker = Asker::new(&session, ask)?;
+    // What others share out counts on who has which data, and a session may get some in its life.
+    if row::text_or_none(&session, "data")?.as_ref() != Some(&asker.data) {
+        sqlx::query::<Db>(TELL_DATA)
+            .bind(&id)
+            .bind(&asker.data)
+            .execute(&mut *conn)
+            .await?;
+    }
+    let trials = match choose(conn, &asker, ask).await? {
+        Chosen::Trials(trials) => trials,
+        Chosen::Missing(missing_data) => {
+            return Ok(Claim {
+                claimed: Vec::new(),
+                missing_data,
+            });
+        }
     };
-    let Some(class) = pick(conn, &asker).await? else {
-        return Ok(Claim {
-            claimed: Vec::new(),
-            missing_data: missing(conn, &asker).await?,
-        });
-    };
-    let trials = choose(conn, &asker, class, ask).await?;
     if trials.is_empty() {
         return Ok(Claim::default());
     }
@@ -167,122 +98,6 @@ pub(super) async fn claim(conn: &mut Conn, ask: &Ask, now: Timestamp) -> Result<
         claimed,
         missing_data: Vec::new(),
     })
-}
-
-/// What decides which classes fit a worker.
-struct Asker {
-    device: String,
-    kind: String,
-    instruction_set: String,
-    /// Hashes of its data sets, as a list.
-    data: String,
-}
-
-impl Asker {
-    /// A statement that begins with what the worker is and has.
-    fn query<'q>(&'q self, statement: &'static str) -> Query<'q> {
-        sqlx::query::<Db>(statement)
-            .bind(&self.device)
-            .bind(&self.kind)
-            .bind(&self.instruction_set)
-            .bind(&self.data)
-    }
-}
-
-/// The class of the most urgent trial that fits.
-async fn pick(conn: &mut Conn, asker: &Asker) -> Result<Option<i64>, StoreError> {
-    for statement in [FRONT, PICK] {
-        let class = asker.query(statement).fetch_optional(&mut *conn).await?;
-        if let Some(class) = class {
-            return Ok(Some(row::int(&class, "id")?));
-        }
-    }
-    Ok(None)
-}
-
-/// Data sets of the trials that fit otherwise.
-async fn missing(conn: &mut Conn, asker: &Asker) -> Result<Vec<ContentHash>, StoreError> {
-    let missing = sqlx::query::<Db>(MISSING)
-        .bind(&asker.device)
-        .bind(&asker.kind)
-        .bind(&asker.instruction_set)
-        .fetch_all(conn)
-        .await?;
-    missing
-        .iter()
-        .map(|found| row::digest(found, "data"))
-        .collect()
-}
-
-/// The trials of a class that one claim takes; others may not take them any more in this moment.
-async fn choose(
-    conn: &mut Conn,
-    asker: &Asker,
-    class: i64,
-    ask: &Ask,
-) -> Result<Vec<i64>, StoreError> {
-    let others = sqlx::query::<Db>(SLOTS)
-        .bind(class)
-        .fetch_one(&mut *conn)
-        .await?;
-    let slots = row::unsigned(&others, "slots")?;
-    let room = Room {
-        trials: ask.max_trials,
-        memory: ask.memory,
-        most: row::unsigned::<u64>(&others, "memory")? <= ask.memory,
-    };
-    let ready = sweeps::ready(conn).await?;
-    if !share::is_near_end(ready, room.trials, slots) {
-        let first = sqlx::query::<Db>(FIRST)
-            .bind(class)
-            .bind(i64::from(room.trials))
-            .fetch_all(conn)
-            .await?;
-        return Ok(share::fitting(&candidates(&first)?, room));
-    }
-    let front = asker
-        .query(NEAR_END)
-        .bind(i64::from(share::FRONT_MOST))
-        .fetch_all(&mut *conn)
-        .await?;
-    let all = candidates(&front)?;
-    let (trials, work) = share::all_work(all.iter().map(|candidate| candidate.cost), ready);
-    let mut alike = Vec::new();
-    for (found, candidate) in front.iter().zip(all) {
-        if row::int(found, "class_id")? == class {
-            alike.push(candidate);
-        }
-    }
-    let costliest = share::costliest_first(alike);
-    let room = Room {
-        trials: share::share(&costliest, trials, work, slots).min(room.trials),
-        ..room
-    };
-    let wanted = share::fitting(&costliest, room).len();
-    let fits = |candidate: &&Candidate| room.most || candidate.memory <= room.memory;
-    let ids = costliest
-        .iter()
-        .filter(fits)
-        .map(|candidate| candidate.trial);
-    // No more than wanted are locked: others who claim now pass over those, and find the next.
-    let locked = sqlx::query::<Db>(COSTLIEST)
-        .bind(row::list(&ids.collect::<Vec<_>>()))
-        .bind(i64::try_from(wanted).unwrap_or(i64::MAX))
-        .fetch_all(conn)
-        .await?;
-    Ok(share::fitting(&candidates(&locked)?, room))
-}
-
-fn candidates(rows: &[Row]) -> Result<Vec<Candidate>, StoreError> {
-    let candidate = |found| {
-        Ok(Candidate {
-            trial: row::int(found, "id")?,
-            priority: row::int(found, "priority")?,
-            cost: row::real(found, "cost")?,
-            memory: row::unsigned(found, "memory")?,
-        })
-    };
-    rows.iter().map(candidate).collect()
 }
 
 /// Gives trials to a session: each its next attempt.

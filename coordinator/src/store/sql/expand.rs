@@ -13,9 +13,11 @@ statements! {
     CURSOR = concat!("SELECT position, state, edition, priority FROM sweep WHERE id = $1",
         dialect::for_update!("sweep"));
     KNOWN = concat!("SELECT identity FROM trial WHERE identity IN ", dialect::texts!("$1"));
-    INTERN = concat!("INSERT INTO class (pack_key, data, device, instruction_set)
-        SELECT DISTINCT r.value ->> 'pack', r.value ->> 'data', r.value ->> 'device', r.value ->> 'isa'
+    INTERN = concat!("INSERT INTO class (pack_key, data, device, instruction_set, data_memory)
+        SELECT r.value ->> 'pack', r.value ->> 'data', r.value ->> 'device', r.value ->> 'isa',
+            MAX(CAST(r.value ->> 'data_memory' AS BIGINT))
         FROM ", dialect::rows!("$1"), " WHERE true
+        GROUP BY r.value ->> 'pack', r.value ->> 'data', r.value ->> 'device', r.value ->> 'isa'
         ON CONFLICT (pack_key, data, device, instruction_set) DO NOTHING");
     /// New trials start out as skipped, and are revived below like those that were given up before.
     INSERT = concat!("INSERT INTO trial (identity, class_id, state, priority, ord, cost, memory)
@@ -238,6 +240,7 @@ fn as_json(trial: &NewTrial) -> serde_json::Value {
         "identity": trial.identity,
         "pack": trial.pack_key,
         "data": trial.data,
+        "data_memory": row::signed(trial.data_memory),
         "device": trial.device,
         "isa": trial.instruction_set,
         "parent": trial.parent,

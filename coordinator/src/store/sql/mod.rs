@@ -4,6 +4,7 @@
 //! where the two languages differ. Parameters are `$1` in both; lists travel as JSON.
 
 mod attempts;
+mod choose;
 mod claim;
 mod expand;
 mod explain;
@@ -42,6 +43,7 @@ use statements;
 pub(super) fn all_statements() -> Vec<(&'static str, &'static str)> {
     [
         attempts::STATEMENTS,
+        choose::STATEMENTS,
         claim::STATEMENTS,
         expand::STATEMENTS,
         explain::STATEMENTS,

@@ -1,16 +1,16 @@
 //! Sessions: a worker process's life, and what it says of the trials that it holds.
 
-use descent_spec::id::{SessionId, Timestamp};
+use descent_spec::id::{ContentHash, SessionId, Timestamp};
 use descent_spec::state::TrialState;
 
 use super::super::super::{Directive, Held, NewSession, StoreError};
 use super::{Conn, Db, Row, dialect, row, statements};
 
 statements! {
-    OPEN = "INSERT INTO session (id, worker, version, device, device_kind, instruction_set, state, opened_at, lease_until, slots, memory)
-        VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, $8, $9, $10)
+    OPEN = "INSERT INTO session (id, worker, version, device, device_kind, instruction_set, state, opened_at, lease_until, slots, memory, data)
+        VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, $8, $9, $10, $11)
         ON CONFLICT (id) DO UPDATE SET state = 'open', lease_until = excluded.lease_until,
-            slots = excluded.slots, memory = excluded.memory
+            slots = excluded.slots, memory = excluded.memory, data = excluded.data
         WHERE session.state <> 'closed'";
     BEAT = "UPDATE session SET state = 'open', lease_until = $2 WHERE id = $1 AND state <> 'closed'";
     HELD = concat!("SELECT trial.id, trial.state, trial.attempt, trial.session,
@@ -33,6 +33,13 @@ statements! {
     CLOSE = "UPDATE session SET state = 'closed' WHERE id = $1";
 }
 
+/// Data sets as sessions list them.
+pub(super) fn hashes(data: &[ContentHash]) -> String {
+    let mut data: Vec<String> = data.iter().map(ToString::to_string).collect();
+    data.sort_unstable();
+    row::list(&data)
+}
+
 /// See [`Store::open_session`](super::super::super::Store::open_session).
 pub(super) async fn open(
     conn: &mut Conn,
@@ -51,6 +58,7 @@ pub(super) async fn open(
         .bind(session.lease_until.0)
         .bind(i64::from(session.slots))
         .bind(row::signed(session.memory))
+        .bind(hashes(&session.data))
         .execute(conn)
         .await?;
     match opened.rows_affected() {

@@ -239,6 +239,7 @@ impl<'w> Worker<'w> {
             max_trials,
             memory_bytes: 1 << 30,
             data: vec![toy_data().hash],
+            samples: Vec::new(),
             wait_ms,
         }
     }

@@ -128,6 +128,7 @@ pub(super) fn new_trial(n: u64) -> NewTrial {
         identity: identity(n),
         pack_key: PackKey([1; 16]),
         data: data(1),
+        data_memory: 0,
         device: String::new(),
         instruction_set: String::new(),
         parent: None,
@@ -249,6 +250,7 @@ impl Fixture {
             instruction_set: "avx2".to_owned(),
             slots,
             memory,
+            data: vec![data(1)],
             lease_until: T0.plus_ms(LEASE_MS),
         };
         self.store.open_session(&new, T0).await.unwrap();
@@ -267,6 +269,7 @@ impl Fixture {
             max_trials,
             memory: 1 << 30,
             data: vec![data(1)],
+            samples: Vec::new(),
         };
         self.store.claim(&ask, now).await.unwrap()
     }

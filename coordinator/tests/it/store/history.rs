@@ -143,6 +143,7 @@ fn trial(n: u64) -> NewTrial {
         },
         pack_key: PackKey([u8::try_from(n % 2).unwrap(); 16]),
         data: data(if n % 7 == 6 { 2 } else { 1 }),
+        data_memory: (n % 2) << 20,
         device: if n == 13 {
             "cuda".to_owned()
         } else {
@@ -298,7 +299,8 @@ impl World {
                     },
                     instruction_set: "avx2".to_owned(),
                     slots: u32::from(*slot),
-                    memory: 8 << 20,
+                    memory: (4 + 2 * u64::from(*slot)) << 20,
+                    data: vec![data(1)],
                     lease_until: now.plus_ms(LEASE_MS),
                 };
                 told(store.open_session(&new, now).await)
@@ -332,6 +334,7 @@ impl World {
                     max_trials: *max,
                     memory: (1 + self.claims % 8) << 20,
                     data: have,
+                    samples: (0..self.claims % 2).map(|_| PackKey([1; 16])).collect(),
                 };
                 let answer = store.claim(&ask, now).await;
                 if let Ok(claim) = &answer {

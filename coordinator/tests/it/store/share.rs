@@ -11,6 +11,10 @@ on_every_engine!(
     the_widest_go_first_when_trials_are_shared,
     no_more_is_taken_than_there_is_memory_for,
     trials_that_do_not_fit_do_not_hide_those_that_do,
+    trials_behind_many_of_others_are_found_near_the_end,
+    what_is_too_large_does_not_hide_what_fits,
+    who_has_the_data_says_what_is_too_large,
+    samples_need_room_unless_they_are_held,
 );
 
 /// Trial `n` with another cost and another size.
@@ -27,13 +31,26 @@ fn trial(n: u64, cost: f64, memory: u64) -> NewTrial {
 }
 
 async fn take(f: &Fixture, session: SessionId, max_trials: u32, memory: u64) -> Vec<i64> {
-    let ask = Ask {
+    take_with(f, session, max_trials, memory, |_| {}).await
+}
+
+/// The same for a worker that has other data, or holds samples.
+async fn take_with(
+    f: &Fixture,
+    session: SessionId,
+    max_trials: u32,
+    memory: u64,
+    change: impl FnOnce(&mut Ask),
+) -> Vec<i64> {
+    let mut ask = Ask {
         session,
         request: f.request(),
         max_trials,
         memory,
         data: vec![data(1)],
+        samples: Vec::new(),
     };
+    change(&mut ask);
     let claim = f.store.claim(&ask, T0).await.unwrap();
     claim
         .claimed
@@ -100,4 +117,74 @@ async fn trials_that_do_not_fit_do_not_hide_those_that_do(f: &Fixture) {
     assert_eq!(f.claim(session, 32).await.len(), 1);
     let ask = f.ask(session, 32, T0).await;
     assert!(ask.claimed.is_empty() && ask.missing_data.is_empty());
+}
+
+async fn trials_behind_many_of_others_are_found_near_the_end(f: &Fixture) {
+    let elsewhere = |n: u64| NewTrial {
+        device: "cuda".to_owned(),
+        ..trial(n, 1.0, 1)
+    };
+    let mut trials: Vec<NewTrial> = (0..2_100).map(elsewhere).collect();
+    trials.extend((2_100..2_108).map(|n| trial(n, 1.0, 1)));
+    f.sweep_of("s", trials).await;
+    let session = f.open_sharing(1, 2, 100).await;
+    // A share of those that are seen, not all of them: the other slot gets some too.
+    assert_eq!(take(f, session, 1_024, 100).await, [2_101, 2_102]);
+    assert_eq!(take(f, session, 1_024, 100).await.len(), 2);
+}
+
+async fn what_is_too_large_does_not_hide_what_fits(f: &Fixture) {
+    let other = |n: u64, memory| NewTrial {
+        pack_key: PackKey([2; 16]),
+        ..trial(n, 1.0, memory)
+    };
+    // First trials that only the large one has room for, more than a claim takes, then smaller ones of the class and of another.
+    let mut trials: Vec<NewTrial> = (0..100).map(|n| trial(n, 1.0, 200)).collect();
+    trials.extend((100..103).map(|n| other(n, 40)));
+    trials.extend((103..106).map(|n| trial(n, 1.0, 30)));
+    f.sweep_of("s", trials).await;
+    let small = f.open_sharing(1, 0, 50).await;
+    let large = f.open_sharing(2, 0, 300).await;
+    assert_eq!(take(f, small, 32, 50).await, [101]);
+    assert_eq!(take(f, small, 32, 35).await, [104]);
+    assert_eq!(take(f, small, 32, 45).await, [102]);
+    assert_eq!(take(f, large, 32, 300).await, [1]);
+    assert_eq!(take(f, small, 32, 25).await, [0_i64; 0]);
+    // What is larger than any is told at once, by whom it is told to.
+    f.store.close_session(large, T0).await.unwrap();
+    assert_eq!(take(f, small, 32, 50).await, [1]);
+}
+
+async fn who_has_the_data_says_what_is_too_large(f: &Fixture) {
+    let rare = |n: u64| NewTrial {
+        data: data(2),
+        ..trial(n, 1.0, 200)
+    };
+    f.sweep_of("s", (0..2).map(rare).collect()).await;
+    f.open_sharing(1, 0, 300).await;
+    let small = f.open_sharing(2, 0, 100).await;
+    let both = |ask: &mut Ask| ask.data = vec![data(2), data(1)];
+    // The larger one cannot train it: nobody else would tell its owner.
+    assert_eq!(take_with(f, small, 4, 100, both).await, [1]);
+    // Until it gets the data.
+    let large = f.open_sharing(3, 0, 300).await;
+    assert_eq!(take_with(f, large, 4, 10, both).await, [0_i64; 0]);
+    assert_eq!(take_with(f, small, 4, 100, both).await, [0_i64; 0]);
+    assert_eq!(take_with(f, large, 4, 300, both).await, [2]);
+}
+
+async fn samples_need_room_unless_they_are_held(f: &Fixture) {
+    let with_samples = |n: u64| NewTrial {
+        data_memory: 50,
+        ..trial(n, 1.0, 40)
+    };
+    f.sweep_of("s", (0..5).map(with_samples).collect()).await;
+    let small = f.open_sharing(1, 0, 80).await;
+    let large = f.open_sharing(2, 0, 200).await;
+    // 40 fit, 40 with their samples do not.
+    assert_eq!(take(f, small, 4, 80).await, [0_i64; 0]);
+    let holding = |ask: &mut Ask| ask.samples = vec![PackKey([1; 16])];
+    assert_eq!(take_with(f, small, 4, 80, holding).await, [1, 2]);
+    // 50 + 3 × 40.
+    assert_eq!(take(f, large, 4, 175).await, [3, 4, 5]);
 }
