@@ -12,6 +12,7 @@ pub mod lease;
 pub mod outcome;
 pub mod params;
 pub mod plan;
+mod processor;
 pub mod reference;
 pub mod schema;
 pub mod setting;

@@ -101,10 +101,7 @@ impl Unpacked {
                 .map(|&bytes| f32::from_le_bytes(bytes));
             tensors.insert(name.to_owned(), (view.shape().to_vec(), numbers.collect()));
         }
-        Ok(Self {
-            metadata,
-            tensors,
-        })
+        Ok(Self { metadata, tensors })
     }
 
     /// Takes out consecutive layers of one prefix; `expected` says their number, and for each whether a shape (rows with the

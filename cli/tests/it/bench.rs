@@ -83,7 +83,9 @@ fn what_would_be_measured_wrongly_is_refused() {
         assert!(told.contains(word), "{told}");
     };
     // Steps of different lengths are not as many in an epoch.
-    let batches = SMALL.replace("batch = 23", "").replace("[axes]", "[axes]\nbatch = [10, 23]");
+    let batches = SMALL
+        .replace("batch = 23", "")
+        .replace("[axes]", "[axes]\nbatch = [10, 23]");
     assert_ne!(batches, SMALL);
     sandbox.file("batches.toml", &batches);
     refused("--case batches.toml", "train.batch");
