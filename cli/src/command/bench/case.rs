@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use descent_spec::asked::Asked;
 use descent_spec::grid::Point;
 use descent_training::device::Device;
 
@@ -96,10 +97,11 @@ impl Case {
     /// # Errors
     /// When steps alone are to be measured of trials that have none.
     pub(super) fn suits(&self, whole: bool) -> anyhow::Result<()> {
-        let solved = |point: &Point| point.spec.experiment.is_closed_form();
-        if !whole && self.points.iter().any(solved) {
+        let other =
+            |point: &Point| point.spec.model.is_closed_form() || point.spec.asked != Asked::Nothing;
+        if !whole && self.points.iter().any(other) {
             return Err(Failed::usage(format!(
-                "{}: these trials are solved for, not trained by steps: measure them with --whole",
+                "{}: these trials are solved for, or of several trainings, not one by steps: measure them with --whole",
                 self.name
             )));
         }
