@@ -101,9 +101,8 @@ pub(crate) fn axes(sweep: &Sweep) -> Vec<Axis> {
     let kind = |name: &str| match Setting::find(name).map(|setting| setting.kind) {
         Some(Kind::Integer { .. }) => AxisKind::Integer,
         Some(Kind::Float { .. }) => AxisKind::Real,
-        Some(Kind::Boolean | Kind::Word(_) | Kind::Text { .. } | Kind::Layers) | None => {
-            AxisKind::Text
-        }
+        Some(Kind::Boolean | Kind::Word(_) | Kind::Text { .. } | Kind::Layers | Kind::Epochs)
+        | None => AxisKind::Text,
     };
     sweep
         .axis_names()

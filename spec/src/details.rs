@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::robustness::LayerRow;
+
 /// Numbers of one experiment. Stored and sent as JSON; the experiment's view shows each as a column.
 ///
 /// No number is ever infinite or none: what is not finite is `None`.
@@ -14,6 +16,9 @@ pub enum Details {
     DescriptionLength(DescriptionLength),
     /// How far fitted values follow their targets.
     DegreesOfFreedom(DegreesOfFreedom),
+    /// What becomes of a trained network when one of its layers is changed: a row for each epoch that counts as its end, layer,
+    /// operation and checkpoint.
+    LayerRobustness(Vec<LayerRow>),
 }
 
 /// How well a network that was built for n samples takes their labels.

@@ -69,6 +69,15 @@ pub fn pack_key(spec: &TrialSpec, data: ContentHash) -> PackKey {
     if spec.data.inputs != Inputs::True {
         settings.push((name(Key::DataInputs), Value::Word(spec.data.inputs.word())));
     }
+    // Members of a pack see the same images, moved alike.
+    let augment = spec.train.augment;
+    if augment.shift > 0 {
+        let shift = Value::Integer(augment.shift.into());
+        settings.push((name(Key::TrainAugmentShift), shift));
+    }
+    if augment.flip {
+        settings.push((name(Key::TrainAugmentFlip), Value::Boolean(true)));
+    }
     if let Some(samples) = spec.data.samples {
         settings.push((name(Key::DataSamples), Value::Integer(samples.into())));
     }

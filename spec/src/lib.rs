@@ -14,6 +14,7 @@ pub mod params;
 pub mod plan;
 mod processor;
 pub mod reference;
+pub mod robustness;
 pub mod schema;
 pub mod setting;
 pub mod shape;

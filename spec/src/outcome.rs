@@ -48,6 +48,8 @@ words!(
         Epochs = "epochs",
         /// The stopping rule held: no training sample was misclassified.
         ZeroError = "zero-error",
+        /// Early stopping: the validation samples had nothing better to say for too long. The result is the best network's.
+        Patience = "patience",
         /// A loss or a weight was no longer finite.
         Diverged = "diverged",
         /// Nothing was trained by steps: the solution is in closed form.

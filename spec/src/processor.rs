@@ -1,7 +1,7 @@
 //! What only a processor computes.
 
 use crate::asked::Asked;
-use crate::trial::{ModelSpec, TrialSpec};
+use crate::trial::{AugmentSpec, EarlyStop, ModelSpec, TrialSpec};
 
 impl TrialSpec {
     /// What of it only the processor computes, whatever a worker's device; `None`: nothing, it is trained on the device.
@@ -15,6 +15,14 @@ impl TrialSpec {
             Some("convolution networks")
         } else if self.subspace.is_some() {
             Some("networks in random subspaces")
+        } else if self.robustness.is_some() {
+            Some("networks with changed layers")
+        } else if self.train.dropout > 0.0 {
+            Some("networks with dropout")
+        } else if self.train.augment != AugmentSpec::default() {
+            Some("networks of augmented images")
+        } else if self.train.early_stop != EarlyStop::Never {
+            Some("trainings that may end early")
         } else {
             None
         }

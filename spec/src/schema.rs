@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::robustness::RobustnessSpec;
 use crate::setting::{Bound, Fallback, Key, Kind, MAX_LAYERS, SETTINGS, Setting};
 use crate::sweep::{
     MAX_AXIS_VALUES, MAX_BLOCKS, MAX_CONDITION_BYTES, MAX_NAME_BYTES, MAX_TABLES, RUN_SETTINGS,
@@ -73,8 +74,16 @@ fn definitions(block: &Map<String, Value>) -> Map<String, Value> {
 }
 
 /// Tables of settings.
-const GROUPS: [&str; 8] = [
-    "data", "model", "mask", "subspace", "train", "evaluate", "code", "freedom",
+const GROUPS: [&str; 9] = [
+    "data",
+    "model",
+    "mask",
+    "subspace",
+    "train",
+    "evaluate",
+    "code",
+    "freedom",
+    "robustness",
 ];
 
 fn refer(definition: &str) -> Value {
@@ -176,6 +185,11 @@ fn of_kind(kind: Kind) -> Value {
             let more = MAX_LAYERS - 1;
             let units = "([1-9][0-9]{0,6}|10000000)";
             json!({ "type": "string", "pattern": format!("^{units}(-{units}){{0,{more}}}$") })
+        }
+        Kind::Epochs => {
+            let more = RobustnessSpec::MOST - 1;
+            let epoch = "(0|[1-9][0-9]{0,8})";
+            json!({ "type": "string", "pattern": format!("^{epoch}(,{epoch}){{0,{more}}}$") })
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::architecture::{Architecture, Layer};
 use crate::asked::{Asked, CodeSpec, FreedomSpec};
 use crate::data::{Image, KnownData};
+use crate::robustness::{changed_flops, with_kept};
 use crate::trial::{
     DataSpec, EvaluateSpec, ModelSpec, Optimizer, ProjectionKind, Scope, Spread, SubspaceSpec,
     TrialSpec,
@@ -224,7 +225,8 @@ fn cost_once(spec: &TrialSpec, shape: &DataShape, measurements: u32) -> f64 {
             let projected = spec
                 .subspace
                 .map_or(0.0, |subspace| projected_flops(spec, subspace, shape));
-            train + projected + f64::from(measurements) * measured * 2.0 * weights
+            let changed = changed_flops(spec, shape, weights);
+            train + projected + changed + f64::from(measurements) * measured * 2.0 * weights
         }
         ModelSpec::Conv {
             architecture,
@@ -238,7 +240,8 @@ fn cost_once(spec: &TrialSpec, shape: &DataShape, measurements: u32) -> f64 {
             let projected = spec
                 .subspace
                 .map_or(0.0, |subspace| projected_flops(spec, subspace, shape));
-            train + projected + f64::from(measurements) * measured * 2.0 * all
+            let changed = changed_flops(spec, shape, all);
+            train + projected + changed + f64::from(measurements) * measured * 2.0 * all
         }
         ModelSpec::Features { width, .. } => {
             let features = f64::from(width);
@@ -332,7 +335,7 @@ fn memory_once(spec: &TrialSpec, shape: &DataShape) -> u64 {
     let parameters = parameters(&spec.model, shape.inputs, shape.image, shape.outputs);
     match spec.model {
         ModelSpec::Mlp { ref hidden, .. } => {
-            let copies = copies(spec);
+            let copies = with_kept(spec, copies(spec));
             let subspace = spec
                 .subspace
                 .map_or(0, |subspace| subspace_bytes(subspace, parameters));
@@ -364,7 +367,7 @@ fn memory_once(spec: &TrialSpec, shape: &DataShape) -> u64 {
                 .subspace
                 .map_or(0, |subspace| subspace_bytes(subspace, parameters));
             parameters
-                .saturating_mul(copies(spec))
+                .saturating_mul(with_kept(spec, copies(spec)))
                 .saturating_add(numbers.saturating_mul(batch))
                 .saturating_mul(F32)
                 .saturating_add(subspace)

@@ -3,14 +3,17 @@
 //! This is what the *settings* of a sweep file (see `setting.rs`) mean once every axis has its value. It is derived from
 //! [`Params`](crate::params::Params), which is what is stored, sent and hashed; it is never itself serialised.
 
+mod learned;
 mod model;
 
+pub use learned::{DataSpec, Inputs, Labels, NoiseKind};
 pub use model::{FeatureKind, is_closed_form};
 
 use crate::architecture::Architecture;
 use crate::asked::Asked;
 use crate::closed::Closed;
 use crate::id::{ContentHash, Identity, PackKey};
+use crate::robustness::RobustnessSpec;
 use crate::state::words;
 
 words!(
@@ -30,6 +33,10 @@ words!(
         DescriptionLength = "description-length",
         /// How far fitted values follow their targets.
         DegreesOfFreedom = "degrees-of-freedom",
+        /// What becomes of a trained network when one of its layers is set back or drawn anew.
+        LayerRobustness = "layer-robustness",
+        /// How soon networks fit labels and images that mean less and less, and what of it carries over to test samples.
+        Memorization = "memorization",
     }
 );
 
@@ -44,6 +51,8 @@ impl Experiment {
             Self::RiskCurve
             | Self::LotteryTicket
             | Self::IntrinsicDimension
+            | Self::LayerRobustness
+            | Self::Memorization
             | Self::DescriptionLength => !is_closed_form(kind),
             Self::DegreesOfFreedom => features || kind == "linear" || kind == "mlp",
         }
@@ -58,7 +67,11 @@ impl Experiment {
             | Self::Expressivity
             | Self::DescriptionLength
             | Self::DegreesOfFreedom => true,
-            Self::RiskCurve | Self::LotteryTicket | Self::IntrinsicDimension => false,
+            Self::RiskCurve
+            | Self::LotteryTicket
+            | Self::IntrinsicDimension
+            | Self::LayerRobustness
+            | Self::Memorization => false,
         }
     }
 }
@@ -82,66 +95,9 @@ pub struct TrialSpec {
     pub evaluate: EvaluateSpec,
     /// What its experiment asks of it besides.
     pub asked: Asked,
+    /// Which states of its layers are kept, and tested in the trained network; `None`: none.
+    pub robustness: Option<RobustnessSpec>,
     /// Seed of initial weights, random features, projections and masks.
-    pub seed: u64,
-}
-
-words!(
-    /// Training labels, before noise. Validation and test labels are always true.
-    Labels {
-        /// The data set's own.
-        True = "true",
-        /// Each drawn uniformly from all classes, once.
-        Random = "random",
-    }
-);
-
-words!(
-    /// What the samples show. Labels stay with their samples; nothing is drawn anew while training.
-    Inputs {
-        /// The data set's own images.
-        True = "true",
-        /// The same permutation of the pixels for every image, tested ones included; the channels of a pixel stay together.
-        Shuffled = "shuffled",
-        /// A permutation of its own for every image.
-        RandomPixels = "random-pixels",
-        /// Normal numbers, with the mean and the variance that the training images have in each channel.
-        Gaussian = "gaussian",
-    }
-);
-
-words!(
-    /// What label noise does to a training label.
-    NoiseKind {
-        /// Exactly the noisy share of the labels become another class, each other one being equally likely.
-        Other = "other",
-        /// Each label by itself, with the noisy share as its probability, becomes any class, its own among them (Zhang et al. 2017).
-        Uniform = "uniform",
-    }
-);
-
-/// What is learned from.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DataSpec {
-    /// Name of a known data set, or a path.
-    pub dataset: String,
-    /// Training samples, drawn with `seed`; `None`: all.
-    pub samples: Option<u32>,
-    /// Training samples held out (drawn besides `samples`).
-    pub validation: u32,
-    /// Test samples, the first ones; `None`: all.
-    pub test_samples: Option<u32>,
-    /// Whether the mean image of the training samples is subtracted from every input.
-    pub centre: bool,
-    /// What the samples show.
-    pub inputs: Inputs,
-    /// What the training labels are, before noise.
-    pub labels: Labels,
-    /// Share of training labels that are noisy, in `[0, 1]`.
-    pub label_noise: f64,
-    /// What noise does to them.
-    pub noise_kind: NoiseKind,
-    /// Which samples, which labels are noisy, what takes the images' place.
     pub seed: u64,
 }
 
@@ -280,6 +236,27 @@ words!(
     }
 );
 
+words!(
+    /// What ends training early.
+    EarlyStop {
+        /// Nothing.
+        Never = "never",
+        /// The loss on the validation samples.
+        ValidationLoss = "validation-loss",
+        /// The error on the validation samples.
+        ValidationError = "validation-error",
+    }
+);
+
+/// What is done to training images, anew in every step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AugmentSpec {
+    /// How far they are moved at most, in pixels.
+    pub shift: u32,
+    /// Whether every other one is mirrored.
+    pub flip: bool,
+}
+
 /// How it learns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainSpec {
@@ -293,6 +270,14 @@ pub struct TrainSpec {
     pub schedule_scope: Scope,
     /// λ of an added λ/2·‖w‖² on the weights, not on the biases.
     pub weight_decay: f64,
+    /// Share of the units before a dense layer, inputs excepted, that each step leaves out, in `[0, 1)`.
+    pub dropout: f64,
+    /// What is done to training images.
+    pub augment: AugmentSpec,
+    /// What ends training early.
+    pub early_stop: EarlyStop,
+    /// Measured epochs without a smaller number after which it does.
+    pub patience: u32,
     /// Samples per step; the last batch of an epoch may be smaller.
     pub batch: u32,
     /// Passes over the training samples.

@@ -1,15 +1,17 @@
 //! Settings with values, as given: not yet canonical. What files and axes fill, and what trials are resolved from.
 
 mod asked;
+mod held;
+mod trained;
 mod typed;
 
 use crate::architecture::Architecture;
 use crate::closed::{Closed, Precision};
 use crate::setting::{Applies, Key, layers};
 use crate::trial::{
-    DataSpec, EvaluateSpec, Experiment, FeatureKind, Init, Inputs, Labels, Loss, MaskSpec,
-    ModelSpec, NoiseKind, Optimizer, ProjectionKind, Schedule, Scope, Spread, SubspaceSpec,
-    TrainSpec, TrialSpec, is_closed_form,
+    AugmentSpec, DataSpec, EarlyStop, EvaluateSpec, Experiment, FeatureKind, Init, Inputs, Labels,
+    Loss, MaskSpec, ModelSpec, NoiseKind, Optimizer, Schedule, Scope, Spread, TrainSpec, TrialSpec,
+    is_closed_form,
 };
 use crate::value::Value;
 
@@ -41,6 +43,19 @@ pub enum Unresolved {
         message: &'static str,
         /// The way out.
         help: &'static str,
+    },
+    /// Early stopping that has no samples to look at.
+    #[error("`train.early_stop` looks at validation samples, and `data.validation` holds none out")]
+    NothingHeldOut,
+    /// An epoch that training does not reach.
+    #[error("asks for epoch {epoch}, training ends after {epochs}")]
+    AfterTheEnd {
+        /// The setting.
+        setting: Key,
+        /// What it asks for.
+        epoch: u32,
+        /// The last epoch.
+        epochs: u32,
     },
 }
 
@@ -173,6 +188,11 @@ impl Values {
                 self.evaluate()?
             },
             asked: self.asked(experiment)?,
+            robustness: if closed_form {
+                None
+            } else {
+                self.robustness(experiment)?
+            },
             seed: self.whole(Key::Seed)?,
         };
         asked::check(&spec)?;
@@ -271,16 +291,6 @@ impl Values {
         })
     }
 
-    fn mask(&self) -> Result<MaskSpec, Unresolved> {
-        Ok(match self.word(Key::MaskKind)? {
-            "none" => MaskSpec::None,
-            "random" => MaskSpec::Random {
-                density: self.number(Key::MaskDensity)?,
-            },
-            other => unreachable!("the table does not list the mask `{other}`"),
-        })
-    }
-
     fn train(&self) -> Result<TrainSpec, Unresolved> {
         let lr = self.number(Key::TrainOptimizerLr)?;
         Ok(TrainSpec {
@@ -309,6 +319,13 @@ impl Values {
             },
             schedule_scope: self.scope(Key::TrainScheduleScope)?,
             weight_decay: self.number(Key::TrainWeightDecay)?,
+            dropout: self.number(Key::TrainDropout)?,
+            augment: AugmentSpec {
+                shift: self.count(Key::TrainAugmentShift)?,
+                flip: self.required(Key::TrainAugmentFlip)? == Value::Boolean(true),
+            },
+            early_stop: self.early_stop()?,
+            patience: self.count(Key::TrainPatience)?,
             batch: self.count(Key::TrainBatch)?,
             epochs: self.count(Key::TrainEpochs)?,
             order_seed: self.whole(Key::TrainOrderSeed)?,
@@ -316,21 +333,6 @@ impl Values {
             reuse_sd: self.number(Key::TrainReuseSd)?,
             stop_at_zero_error: self.scope(Key::TrainStopAtZeroError)?,
         })
-    }
-
-    fn subspace(&self) -> Result<Option<SubspaceSpec>, Unresolved> {
-        let dim = self.count(Key::SubspaceDim)?;
-        if dim == 0 {
-            return Ok(None);
-        }
-        if self.scope(Key::TrainWeightReuse)? != Scope::Never {
-            return Err(Unresolved::SubspaceReuse);
-        }
-        Ok(Some(SubspaceSpec {
-            dim,
-            projection: ProjectionKind::from_word(self.word(Key::SubspaceProjection)?)
-                .expect("the table lists every projection"),
-        }))
     }
 
     /// What closed forms carry in place of training settings: constants, so that equal trials compare equal.
@@ -344,6 +346,10 @@ impl Values {
             schedule: Schedule::Constant,
             schedule_scope: Scope::Always,
             weight_decay: 0.0,
+            dropout: 0.0,
+            augment: AugmentSpec::default(),
+            early_stop: EarlyStop::Never,
+            patience: 1,
             batch: 1,
             epochs: 0,
             order_seed: 0,

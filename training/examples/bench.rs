@@ -11,8 +11,8 @@ use std::time::Instant;
 use descent_spec::asked::Asked;
 use descent_spec::setting::layers;
 use descent_spec::trial::{
-    DataSpec, EvaluateSpec, Experiment, Init, Inputs, Labels, Loss, MaskSpec, ModelSpec, NoiseKind,
-    Optimizer, Schedule, Scope, Spread, TrainSpec, TrialSpec,
+    AugmentSpec, DataSpec, EarlyStop, EvaluateSpec, Experiment, Init, Inputs, Labels, Loss,
+    MaskSpec, ModelSpec, NoiseKind, Optimizer, Schedule, Scope, Spread, TrainSpec, TrialSpec,
 };
 use descent_training::data::DataStore;
 use descent_training::device::Device;
@@ -152,6 +152,10 @@ fn spec(width: u32, batch: u32) -> TrialSpec {
             schedule: Schedule::Constant,
             schedule_scope: Scope::Never,
             weight_decay: 0.0,
+            dropout: 0.0,
+            augment: AugmentSpec::default(),
+            early_stop: EarlyStop::Never,
+            patience: 10,
             batch,
             epochs: 1_000_000,
             order_seed: 0,
@@ -166,6 +170,7 @@ fn spec(width: u32, batch: u32) -> TrialSpec {
             every: 0,
         },
         asked: Asked::Nothing,
+        robustness: None,
         seed: 0,
     }
 }

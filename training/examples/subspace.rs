@@ -8,8 +8,9 @@ use std::time::Instant;
 
 use descent_spec::asked::Asked;
 use descent_spec::trial::{
-    DataSpec, EvaluateSpec, Experiment, Init, Inputs, Labels, Loss, MaskSpec, ModelSpec, NoiseKind,
-    Optimizer, ProjectionKind, Schedule, Scope, Spread, SubspaceSpec, TrainSpec, TrialSpec,
+    AugmentSpec, DataSpec, EarlyStop, EvaluateSpec, Experiment, Init, Inputs, Labels, Loss,
+    MaskSpec, ModelSpec, NoiseKind, Optimizer, ProjectionKind, Schedule, Scope, Spread,
+    SubspaceSpec, TrainSpec, TrialSpec,
 };
 use descent_training::data::DataStore;
 use descent_training::device::Device;
@@ -132,6 +133,10 @@ fn spec(hidden: &[u32], subspace: Option<SubspaceSpec>) -> TrialSpec {
             schedule: Schedule::Constant,
             schedule_scope: Scope::Never,
             weight_decay: 0.0,
+            dropout: 0.0,
+            augment: AugmentSpec::default(),
+            early_stop: EarlyStop::Never,
+            patience: 10,
             batch: BATCH,
             epochs: 1_000_000,
             order_seed: 0,
@@ -146,6 +151,7 @@ fn spec(hidden: &[u32], subspace: Option<SubspaceSpec>) -> TrialSpec {
             every: 0,
         },
         asked: Asked::Nothing,
+        robustness: None,
         seed: 0,
     }
 }

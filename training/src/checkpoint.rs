@@ -1,12 +1,17 @@
 //! Checkpoints: everything that going on exactly takes, as safetensors.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use descent_spec::trial::Optimizer;
+use descent_spec::outcome::Measurement;
+use descent_spec::trial::{EarlyStop, Optimizer};
 
+use crate::best::{self, Best, Stored};
 use crate::course;
 use crate::mlp::{Plan, State};
 use crate::pack::TrainError;
+use crate::robustness::{self, Snapshot};
 use crate::subspace::Coordinates;
 use crate::weights::{Unpacked, metadata, pack};
 
@@ -14,6 +19,8 @@ use crate::weights::{Unpacked, metadata, pack};
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    best: Option<Stored>,
     instruction_set: String,
     kind: String,
     optimizer: String,
@@ -33,8 +40,14 @@ pub(crate) const fn optimizer(plan: &Plan) -> (&'static str, &'static [&'static 
 }
 
 /// What a checkpoint after so many steps says of itself.
-pub(crate) fn header(plan: &Plan, step: u64, instruction_set: &str) -> String {
+pub(crate) fn header(
+    plan: &Plan,
+    step: u64,
+    best: Option<&Measurement>,
+    instruction_set: &str,
+) -> String {
     let header = Header {
+        best: best.map(Stored::from),
         instruction_set: instruction_set.to_owned(),
         kind: KIND.to_owned(),
         optimizer: optimizer(plan).0.to_owned(),
@@ -50,16 +63,28 @@ pub(crate) fn to_bytes(plan: &Plan, state: &State, instruction_set: &str) -> Vec
     for (prefix, layers) in prefixes.iter().zip(&state.moments) {
         parts.push(((*prefix).to_owned(), layers));
     }
-    let header = header(plan, state.step, instruction_set);
+    let snapshots = state.snapshots.iter();
+    let snapshots = snapshots.map(|kept| (robustness::prefix(kept.epoch), kept.network.as_slice()));
+    let best = state.best.as_ref();
+    let snapshots =
+        snapshots.chain(best.map(|best| (best::PREFIX.to_owned(), best.network.as_slice())));
+    let header = header(
+        plan,
+        state.step,
+        best.map(|best| &best.measurement),
+        instruction_set,
+    );
     let Some(at) = &state.coordinates else {
+        parts.extend(snapshots);
         return pack(&parts, &[], &header);
     };
-    // In a subspace everything else follows from z.
+    // In a subspace all that is present follows from z.
     let mut vectors = vec![("z".to_owned(), at.z.as_slice())];
     for (prefix, moment) in prefixes.iter().zip(&at.moments) {
         vectors.push((format!("{prefix}z"), moment));
     }
-    pack(&[], &vectors, &header)
+    let snapshots: Vec<_> = snapshots.collect();
+    pack(&snapshots, &vectors, &header)
 }
 
 /// What a file says of itself, if it is a checkpoint.
@@ -86,11 +111,20 @@ pub fn instruction_set(bytes: &[u8]) -> Result<String, TrainError> {
     described(&metadata(bytes)?).map(|header| header.instruction_set)
 }
 
-/// Opens a checkpoint of a member with this plan: steps, and tensors not yet looked at.
+/// A checkpoint whose tensors are not yet looked at.
+pub(crate) struct Opened {
+    /// Steps completed.
+    pub(crate) step: u64,
+    /// The best measurement so far, where training may end early.
+    pub(crate) best: Option<Measurement>,
+    pub(crate) file: Unpacked,
+}
+
+/// Opens a checkpoint of a member with this plan.
 ///
 /// # Errors
 /// When the bytes are not a checkpoint, or one of another training.
-pub(crate) fn read(bytes: &[u8], plan: &Plan) -> Result<(u64, Unpacked), TrainError> {
+pub(crate) fn read(bytes: &[u8], plan: &Plan) -> Result<Opened, TrainError> {
     let file = Unpacked::open(bytes)?;
     let header = described(&file.metadata)?;
     let name = optimizer(plan).0;
@@ -102,7 +136,15 @@ pub(crate) fn read(bytes: &[u8], plan: &Plan) -> Result<(u64, Unpacked), TrainEr
         );
         return Err(TrainError::Artifact(message));
     }
-    Ok((header.step, file))
+    if header.best.is_some() && plan.early_stop == EarlyStop::Never {
+        let message = "it is of a training that may end early, and the trial's may not";
+        return Err(TrainError::Artifact(message.to_owned()));
+    }
+    Ok(Opened {
+        step: header.step,
+        best: header.best.map(Measurement::from),
+        file,
+    })
 }
 
 /// Reads z and its optimizer's state from a checkpoint of a member with this plan; `None` where it trains outside of a subspace.
@@ -130,19 +172,40 @@ pub(crate) fn coordinates(
 /// # Errors
 /// When the bytes are not a checkpoint, or one of another network.
 pub(crate) fn from_bytes(bytes: &[u8], plan: &Plan) -> Result<State, TrainError> {
-    let (step, mut file) = read(bytes, plan)?;
+    let Opened {
+        step,
+        best,
+        mut file,
+    } = read(bytes, plan)?;
     let (_, prefixes) = optimizer(plan);
+    let shapes = plan.shapes();
+    let fits = |index: usize, shape: (usize, usize)| shapes[index] == shape;
+    let mut snapshots = Vec::new();
+    for epoch in robustness::kept(plan, plan.epoch(step)) {
+        let layers = file.take(&robustness::prefix(epoch), shapes.len(), fits)?;
+        snapshots.push(Snapshot {
+            epoch,
+            network: Arc::new(layers),
+        });
+    }
+    let best = match best {
+        Some(measurement) => Some(Best {
+            measurement,
+            network: Arc::new(file.take(best::PREFIX, shapes.len(), fits)?),
+        }),
+        None => None,
+    };
     if let Some(coordinates) = coordinates(&mut file, plan)? {
         file.finish()?;
         return Ok(State {
             step,
             coordinates: Some(coordinates),
+            snapshots,
+            best,
             ..State::fresh(plan)
         });
     }
-    let shapes = plan.shapes();
-    let mut take =
-        |prefix: &str| file.take(prefix, shapes.len(), |index, shape| shapes[index] == shape);
+    let mut take = |prefix: &str| file.take(prefix, shapes.len(), fits);
     let layers = take("")?;
     let moments = prefixes
         .iter()
@@ -154,5 +217,7 @@ pub(crate) fn from_bytes(bytes: &[u8], plan: &Plan) -> Result<State, TrainError>
         layers,
         moments,
         coordinates: None,
+        snapshots,
+        best,
     })
 }

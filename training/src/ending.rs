@@ -1,5 +1,6 @@
 //! How measured numbers become reports, and when a training ends.
 
+use descent_spec::details::Details;
 use descent_spec::id::ContentHash;
 use descent_spec::outcome::{Measurement, StopReason, TrialResult};
 use descent_spec::trial::Loss;
@@ -43,11 +44,12 @@ pub(crate) struct Standing {
 pub(crate) struct Ending {
     measurement: Measurement,
     stop: StopReason,
+    details: Option<Details>,
 }
 
 impl Standing {
-    /// Judges a measurement, whose losses may not be finite.
-    pub(crate) fn of(plan: &Plan, mut measurement: Measurement) -> Self {
+    /// Judges a measurement, whose losses may not be finite; `out_of_patience`: early stopping has waited long enough.
+    pub(crate) fn of(plan: &Plan, mut measurement: Measurement, out_of_patience: bool) -> Self {
         let losses = [
             &mut measurement.train_loss,
             &mut measurement.validation_loss,
@@ -66,6 +68,8 @@ impl Standing {
             Some(StopReason::ZeroError)
         } else if measurement.epoch >= plan.epochs {
             Some(StopReason::Epochs)
+        } else if out_of_patience {
+            Some(StopReason::Patience)
         } else {
             None
         };
@@ -81,7 +85,11 @@ impl Standing {
 
     pub(crate) fn ending(self) -> Option<Ending> {
         let measurement = self.measurement;
-        self.stop.map(|stop| Ending { measurement, stop })
+        self.stop.map(|stop| Ending {
+            measurement,
+            stop,
+            details: None,
+        })
     }
 }
 
@@ -101,7 +109,25 @@ impl Ending {
         Self {
             measurement,
             stop: StopReason::Diverged,
+            details: None,
         }
+    }
+
+    /// The end as that of the best network, whose measurement this is.
+    pub(crate) fn at(self, measurement: Measurement) -> Self {
+        Self {
+            measurement,
+            ..self
+        }
+    }
+
+    pub(crate) const fn epoch(&self) -> u32 {
+        self.measurement.epoch
+    }
+
+    /// The end with what the experiment says beyond it.
+    pub(crate) fn with_details(self, details: Option<Details>) -> Self {
+        Self { details, ..self }
     }
 
     pub(crate) fn is_diverged(&self) -> bool {
@@ -133,7 +159,7 @@ impl Ending {
             last: self.measurement,
             coefficient_norm: None,
             parameters: plan.parameters,
-            details: None,
+            details: self.details,
             weights: weights.as_deref().map(ContentHash::of),
             device: on.device.clone(),
             instruction_set: on.instruction_set.clone(),

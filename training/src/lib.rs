@@ -1,6 +1,8 @@
 //! The science: networks, optimizers, data, exact resume. Synchronous; knows no network and no clock.
 
+mod augment;
 mod autograd;
+mod best;
 pub mod checkpoint;
 mod code;
 mod conv;
@@ -9,6 +11,7 @@ mod course;
 mod cuda;
 pub mod data;
 pub mod device;
+mod dropout;
 mod ending;
 pub mod expressivity;
 pub mod features;
@@ -17,6 +20,7 @@ mod kernel;
 mod mlp;
 mod open;
 pub mod pack;
+mod robustness;
 mod samples;
 pub mod stream;
 mod subspace;

@@ -21,9 +21,11 @@ use crate::ending::Place;
 use crate::expressivity;
 use crate::features;
 use crate::freedom;
+
 use crate::kernel::Isa;
 use crate::mlp::{Loose, Mask, Plan, Stack, State, flat};
 use crate::pack::{Event, Member, Pack, Progress, TrainError};
+use crate::robustness::Snapshot;
 use crate::samples::samples;
 use crate::weights;
 
@@ -159,8 +161,8 @@ pub(crate) fn open_runs(runs: Vec<Run>, launch: Launch) -> (Box<dyn Pack>, Vec<E
         packs.push(pack);
         failed.extend(events);
     }
-    // Only the processor knows shifted targets and subspaces.
-    let stays = |run: &Run| run.shifts.is_some() || run.member.spec.subspace.is_some();
+    // Only the processor knows shifted targets, subspaces and more.
+    let stays = |run: &Run| run.shifts.is_some() || run.member.spec.only_on_processor().is_some();
     let (here, there): (Vec<_>, Vec<_>) = match launch {
         Launch::On(device) if device.cuda().is_some() => dense.into_iter().partition(stays),
         Launch::On(_) | Launch::With(_) => (dense, Vec::new()),
@@ -262,16 +264,19 @@ fn open_on_cuda(device: Device, _: Place, members: Vec<Loose>) -> (Box<dyn Pack>
     (Box::new(Several(Vec::new())), failed)
 }
 
-/// The members outside of subspaces, and the failures of the others, which automatic differentiation does not train.
-fn without_subspaces(members: Vec<Member>) -> (Vec<Member>, Vec<Event>) {
-    let (inside, outside): (Vec<_>, Vec<_>) = members
-        .into_iter()
-        .partition(|member| member.spec.subspace.is_some());
-    let refuse = |member: Member| Event::Failed {
-        key: member.key,
-        error: TrainError::BadSpec("subspaces are trained by the fast path only".to_owned()),
-    };
-    (outside, inside.into_iter().map(refuse).collect())
+/// The members that automatic differentiation trains, and the failures of the others.
+fn for_reference(members: Vec<Member>) -> (Vec<Member>, Vec<Event>) {
+    let (mut known, mut refused) = (Vec::with_capacity(members.len()), Vec::new());
+    for member in members {
+        match member.spec.only_on_processor() {
+            None => known.push(member),
+            Some(what) => refused.push(Event::Failed {
+                key: member.key,
+                error: TrainError::BadSpec(format!("{what} are not trained by reference")),
+            }),
+        }
+    }
+    (known, refused)
 }
 
 /// The members that can start, and the failures of the others.
@@ -322,6 +327,12 @@ fn start(
     }
     let isa = Isa::named(instruction_set).unwrap_or_else(Isa::detect);
     let subspace = flat::enter(&plan, mask.as_deref(), &mut state, isa).map(Box::new);
+    if state.step == 0 && plan.kept.first() == Some(&0) && state.snapshots.is_empty() {
+        state.snapshots.push(Snapshot {
+            epoch: 0,
+            network: Arc::new(state.layers.clone()),
+        });
+    }
     Ok(Loose {
         key: member.key,
         plan: Arc::new(plan),
@@ -368,7 +379,7 @@ pub fn open_reference(members: Vec<Member>, data: &DataStore) -> (Box<dyn Pack>,
         device: "cpu".to_owned(),
         instruction_set: "candle".to_owned(),
     };
-    let (members, refused) = without_subspaces(members);
+    let (members, refused) = for_reference(members);
     let (ready, mut failed) = start_all(members, data, &place.instruction_set);
     failed.extend(refused);
     let (pack, events) = Autograd::new(&candle_core::Device::Cpu, place, ready);

@@ -7,6 +7,8 @@
 mod degrees_of_freedom;
 mod description_length;
 mod expressivity;
+mod layer_robustness;
+mod memorization;
 mod random_features;
 mod risk_curve;
 mod sized;
@@ -52,6 +54,8 @@ pub(crate) fn shown(experiment: &str) -> Option<Shown> {
         "degrees-of-freedom" => Some(degrees_of_freedom::SHOWN),
         "description-length" => Some(description_length::SHOWN),
         "expressivity" => Some(expressivity::SHOWN),
+        "layer-robustness" => Some(layer_robustness::SHOWN),
+        "memorization" => Some(memorization::SHOWN),
         _ => None,
     }
 }

@@ -76,6 +76,8 @@ pub(crate) struct Area {
 /// What has been drawn so far.
 pub(crate) struct Canvas {
     scene: Scene,
+    /// How far down everything is drawn.
+    down: f64,
 }
 
 impl Canvas {
@@ -83,7 +85,12 @@ impl Canvas {
     pub(crate) fn new(width: f64, height: f64) -> Self {
         let mut scene = Scene::new(width, height);
         scene.font_family = Some("DejaVu Sans, Verdana, Helvetica, Arial, sans-serif".to_owned());
-        Self { scene }
+        Self { scene, down: 0.0 }
+    }
+
+    /// Draws all that follows further down.
+    pub(crate) fn move_down(&mut self, by: f64) {
+        self.down += by;
     }
 
     /// A line through points, clipped to `area`.
@@ -111,7 +118,8 @@ impl Canvas {
         self.polyline(&[from, to], stroke, whole);
     }
 
-    fn solid(&mut self, points: Vec<(f64, f64)>, stroke: Stroke) {
+    fn solid(&mut self, mut points: Vec<(f64, f64)>, stroke: Stroke) {
+        points.iter_mut().for_each(|(_, y)| *y += self.down);
         self.scene.elements.push(Primitive::PolyLine {
             points,
             stroke: stroke.colour.ink(),
@@ -124,6 +132,7 @@ impl Canvas {
     pub(crate) fn polygon(&mut self, points: &[(f64, f64)], fill: Rgb, opacity: f64) {
         let mut d = String::new();
         for (i, (x, y)) in points.iter().enumerate() {
+            let y = y + self.down;
             d.push_str(&format!("{}{x:.2},{y:.2}", if i == 0 { "M" } else { "L" }));
         }
         d.push('Z');
@@ -148,7 +157,7 @@ impl Canvas {
             Marker::Circle => {
                 self.scene.elements.push(Primitive::Circle {
                     cx: x,
-                    cy: y,
+                    cy: y + self.down,
                     r,
                     fill: fill.ink(),
                     fill_opacity: None,
@@ -180,7 +189,7 @@ impl Canvas {
     ) {
         self.scene.elements.push(Primitive::Text {
             x: at.0,
-            y: at.1,
+            y: at.1 + self.down,
             content: text.to_owned(),
             size,
             anchor: match anchor {

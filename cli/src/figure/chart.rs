@@ -88,19 +88,33 @@ impl Chart {
     /// # Errors
     /// When there is no point to draw.
     pub(crate) fn draw(&self) -> Result<Figure, String> {
-        let points = || self.points().map(|(_, mean)| mean.x);
-        if points().next().is_none() {
-            return Err("there is nothing to draw yet".to_owned());
-        }
+        stack(std::slice::from_ref(self))
+    }
+
+    /// Its legend; none for a single curve.
+    fn legend(&self) -> Vec<super::legend::Entry> {
         let names = self.names();
-        let legend = if names.len() > 1 {
+        if names.len() > 1 {
             place(self.samples(&names))
         } else {
             Vec::new()
-        };
-        let top = 64.0 + 17.0 * legend_rows(&legend) as f64;
+        }
+    }
+
+    /// Above its panels: title, aside and legend.
+    fn head(legend: &[super::legend::Entry]) -> f64 {
+        64.0 + 17.0 * legend_rows(legend) as f64
+    }
+
+    fn height(&self) -> f64 {
         let heights: f64 = self.facets.iter().map(|facet| facet.height + GAP).sum();
-        let mut canvas = Canvas::new(WIDTH, top + heights - GAP + BOTTOM);
+        Self::head(&self.legend()) + heights - GAP + BOTTOM
+    }
+
+    fn paint(&self, canvas: &mut Canvas) {
+        let points = || self.points().map(|(_, mean)| mean.x);
+        let (names, legend) = (self.names(), self.legend());
+        let top = Self::head(&legend);
         canvas.text((LEFT, 20.0), &self.title, 14, Anchor::Start, INK, false);
         canvas.text(
             (LEFT, 36.0),
@@ -110,7 +124,7 @@ impl Chart {
             ASIDE,
             false,
         );
-        draw_legend(&mut canvas, &legend);
+        draw_legend(canvas, &legend);
         let marks = self.marks.iter().map(|(at, _)| *at);
         let x = self.x.1.scale(points().chain(marks));
         let mut from = top;
@@ -126,12 +140,11 @@ impl Chart {
                 y: facet.scale(),
             };
             let label = (at + 1 == self.facets.len()).then_some(self.x.0.as_str());
-            panel.axes(&mut canvas, label, &facet.y.0);
-            self.draw_marks(&mut canvas, &panel, at == 0);
-            facet.draw(&mut canvas, &panel, &names);
+            panel.axes(canvas, label, &facet.y.0);
+            self.draw_marks(canvas, &panel, at == 0);
+            facet.draw(canvas, &panel, &names);
             from += facet.height + GAP;
         }
-        Ok(Figure(canvas))
     }
 
     fn points(&self) -> impl Iterator<Item = (&Series, &Mean)> {
@@ -184,6 +197,28 @@ impl Chart {
             );
         }
     }
+}
+
+/// Draws charts of their own axes beneath each other, as one figure. Those without points are left out.
+///
+/// # Errors
+/// When there is no point to draw.
+pub(crate) fn stack(charts: &[Chart]) -> Result<Figure, String> {
+    let shown = || {
+        charts
+            .iter()
+            .filter(|chart| chart.points().next().is_some())
+    };
+    if shown().next().is_none() {
+        return Err("there is nothing to draw yet".to_owned());
+    }
+    let height = shown().map(Chart::height).sum();
+    let mut canvas = Canvas::new(WIDTH, height);
+    for chart in shown() {
+        chart.paint(&mut canvas);
+        canvas.move_down(chart.height());
+    }
+    Ok(Figure(canvas))
 }
 
 impl Facet {
@@ -267,6 +302,22 @@ mod tests {
         for text in ["tickets", "ticket", "published", "21 %", "dense", "density"] {
             assert!(svg.contains(&format!(">{text}<")), "{text} is not in {svg}");
         }
+    }
+
+    #[test]
+    fn charts_beneath_each_other_are_one_figure_as_high_as_both() {
+        let one = chart(Along::Linear, &[(0.0, 0.8), (1.0, 0.97)]);
+        let none = chart(Along::Linear, &[]);
+        let height = |charts: &[Chart]| {
+            let svg = stack(charts).expect("two points").svg();
+            let after = svg.split("height=\"").nth(1).expect("a height");
+            let digits = after.split('"').next().expect("its end");
+            digits.parse::<f64>().expect("a number")
+        };
+        let single = height(&[chart(Along::Linear, &[(0.0, 0.8), (1.0, 0.97)])]);
+        assert!((height(&[none, one]) - single).abs() < 1.0);
+        let two = [(); 2].map(|()| chart(Along::Linear, &[(0.0, 0.8), (1.0, 0.97)]));
+        assert!((height(&two) - 2.0 * single).abs() < 2.0);
     }
 
     #[test]

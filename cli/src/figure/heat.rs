@@ -1,5 +1,4 @@
 //! Heat maps: a table of numbers as colours, with the numbers written in, one map above the other.
-#![allow(dead_code, reason = "drawn by layer robustness alone")]
 
 use super::canvas::{Anchor, Canvas, Rgb, text_width};
 use super::panel::{ASIDE, INK, LABEL_SIZE, TICK_SIZE};

@@ -12,8 +12,9 @@ mod point;
 mod scale;
 mod sheet;
 
-pub(crate) use chart::{Along, Chart, Facet, Series};
+pub(crate) use chart::{Along, Chart, Facet, Series, stack};
 pub(crate) use curve::{Hump, Shape, shape};
+pub(crate) use heat::{HeatMap, HeatMaps};
 pub(crate) use numbers::numbers;
 pub(crate) use panel::Mean;
 pub(crate) use point::{Curve, Measured, Number, Size, Spread, curves};

@@ -263,3 +263,141 @@ fn codes_and_repeated_fits_that_cannot_be_are_refused_with_the_way_out() {
         assert!(words.contains(told), "{to}: {words}");
     }
 }
+
+#[test]
+fn layer_robustness() {
+    for (file, name, checkpoints, seeds) in [
+        ("layer-robustness.toml", "layer-robustness", "0,1,2", 3),
+        (
+            "paper/layer-robustness.toml",
+            "paper-layer-robustness",
+            "0,1,2",
+            5,
+        ),
+        (
+            "paper/layer-robustness-article.toml",
+            "paper-layer-robustness-article",
+            "0",
+            5,
+        ),
+    ] {
+        let sandbox = Sandbox::new();
+        let text = shrunk(file, &[(&format!("count = {seeds}"), "count = 2")]);
+        let mut short = String::new();
+        for line in text.lines() {
+            let line = match line.split(" = ").next().unwrap_or_default() {
+                "dataset" => "dataset = \"mnist-4k\"\nsamples = 60\ntest_samples = 20",
+                "samples" | "test_samples" => continue,
+                "epochs" => "epochs = 2",
+                "checkpoints" => &format!("checkpoints = \"{checkpoints}\""),
+                "tested" => "tested = \"1\"",
+                "shape" => "shape = [\"6-5\"]",
+                _ => line,
+            };
+            short += line;
+            short += "\n";
+        }
+        sandbox.file("sweep.toml", &short);
+        sandbox.ok("run sweep.toml --workers 1");
+        let rows = sandbox.ok(
+            "--format csv sql SELECT(COUNT(*)),MIN(n),MAX(layer),COUNT(checkpoint),MIN(distance_l2_mean)FROM(layer_robustness)",
+        );
+        // Three layers, set back and drawn anew; the article's also after an epoch.
+        let (all, set_back) = if checkpoints == "0" { (12, 6) } else { (12, 9) };
+        let found = rows.lines().nth(1).unwrap_or_default();
+        assert!(
+            found.starts_with(&format!("{all},2,2,{set_back},")),
+            "{rows}"
+        );
+        let report = sandbox.ok(&format!("report {name}"));
+        assert!(report.contains("set back to before training"), "{report}");
+        sandbox.ok(&format!("verify {name}"));
+        for file in ["svg", "png", "csv"].map(|ending| format!("{name}.{ending}")) {
+            assert!(sandbox.path(&file).exists(), "{file}");
+        }
+    }
+}
+
+#[test]
+fn memorization() {
+    for (file, name) in [
+        ("memorization.toml", "memorization"),
+        ("paper/memorization.toml", "paper-memorization"),
+    ] {
+        let sandbox = Sandbox::new();
+        let text = shrunk(file, &[("count = 3", "count = 2")]);
+        let mut short = String::new();
+        for line in text.lines() {
+            let line = match line.split(" = ").next().unwrap_or_default() {
+                "dataset" => {
+                    "dataset = \"mnist-4k\"\nsamples = 40\nvalidation = 20\ntest_samples = 20"
+                }
+                "samples" | "validation" | "test_samples" => continue,
+                "epochs" => "epochs = 25",
+                "width" => "width = 20",
+                "shape" => "shape = [\"20\"]",
+                _ => line,
+            };
+            short += line;
+            short += "\n";
+        }
+        sandbox.file("sweep.toml", &short);
+        sandbox.ok("run sweep.toml --workers 2");
+        let shown = sandbox.ok(
+            "--format csv sql SELECT(inputs),MIN(n),MIN(fitted_share),MIN(fit_step_mean/fit_epoch_mean)FROM(memorization)WHERE(label_noise=0.0)AND(labels='true')AND(weight_decay=0.0)GROUP/**/BY(inputs)ORDER/**/BY(inputs)",
+        );
+        let inputs: Vec<&str> = shown
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split(',').next())
+            .collect();
+        assert_eq!(
+            inputs,
+            ["gaussian", "random-pixels", "shuffled", "true"],
+            "{shown}"
+        );
+        let report = sandbox.ok(&format!("report {name}"));
+        assert!(report.contains("random labels: test error"), "{report}");
+        for file in ["svg", "png", "csv"].map(|ending| format!("{name}.{ending}")) {
+            assert!(sandbox.path(&file).exists(), "{file}");
+        }
+    }
+}
+
+#[test]
+fn what_layers_and_regularisers_cannot_do_is_refused_before_anything_is_trained() {
+    let sandbox = Sandbox::new();
+    let layers = "layer-robustness.toml";
+    let memory = "memorization.toml";
+    let checkpoints = "checkpoints = \"0,1,2,3,8,20,40,60\"";
+    let table = [
+        (
+            layers,
+            checkpoints,
+            "checkpoints = \"0,61\"",
+            "training ends after 60",
+        ),
+        (layers, checkpoints, "checkpoints = \"3,1\"", "ascending"),
+        (layers, checkpoints, "", "robustness.checkpoints"),
+        (
+            layers,
+            "kind = \"mlp\"",
+            "kind = \"interpolator\"",
+            "does not go with",
+        ),
+        (memory, "validation = 500", "", "holds none out"),
+        (memory, "shift = [2]", "shift = [28]", "28 by 28"),
+        (memory, "dropout = [0.5]", "dropout = [1.0]", "below 1"),
+        (memory, "\"gaussian\"", "\"normal\"", "random-pixels"),
+    ];
+    for (file, from, to, told) in table {
+        sandbox.file("bad.toml", &shrunk(file, &[(from, to)]));
+        let output = sandbox.run("plan bad.toml");
+        let words = stderr(&output)
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        assert_eq!(output.status.code(), Some(2), "{to}: {words}");
+        assert!(words.contains(told), "{to}: {words}");
+    }
+}

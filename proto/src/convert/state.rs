@@ -30,7 +30,7 @@ macro_rules! enums {
 }
 
 enums! {
-    StopReason as StopReason { Epochs, ZeroError, Diverged, ClosedForm }
+    StopReason as StopReason { Epochs, ZeroError, Patience, Diverged, ClosedForm }
     FailureKind as FailureKind { OutOfMemory, TimeLimit, BadSpec, Data, Artifact, Device, Panic }
     TrialState as TrialState {
         Blocked, Ready, Leased, Delayed, Succeeded, Failed, Poisoned, Cancelled, Skipped,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use super::limits::{cannot_move, too_many_networks};
 use super::{Grid, Place};
 use crate::architecture::Architecture;
 use crate::asked::Asked;
@@ -109,7 +110,14 @@ fn suspicious(grid: &Grid, path: &Path<'_>, experiment: Experiment) -> bool {
         Experiment::DescriptionLength | Experiment::DegreesOfFreedom
     );
     // How many parameters a point has, and whether it starts from another's weights, is not to be told from afar.
-    misfit || too_few || blind || repeats || most(Key::SubspaceDim) > 0
+    let keeps = !values(path, Key::RobustnessCheckpoints).is_empty();
+    let is = |key: Key, value: &Value| values(path, key).contains(value);
+    let moves = most(Key::TrainAugmentShift) > 0
+        || is(Key::TrainAugmentFlip, &Value::Boolean(true))
+        || values(path, Key::TrainEarlyStop)
+            .iter()
+            .any(|word| word.as_text() != Some("never"));
+    misfit || too_few || blind || repeats || keeps || moves || most(Key::SubspaceDim) > 0
 }
 
 /// Why a convolution network cannot look at the samples of a data set; `None`: it can.
@@ -138,7 +146,7 @@ fn values(path: &Path<'_>, key: Key) -> Vec<Value> {
 }
 
 /// Where the value of a setting on a path stands in the file.
-fn place_of(path: &Path<'_>, key: Key) -> Range<usize> {
+pub(super) fn place_of(path: &Path<'_>, key: Key) -> Range<usize> {
     match source(path, key) {
         Source::Axis(axis) => axis
             .member(key)
@@ -198,11 +206,29 @@ fn points(
                         report.add_with_help(place, name, message, Some(help.to_owned()));
                     }
                 }
+                Err(error @ Unresolved::NothingHeldOut) => {
+                    if noted.insert(error.to_string()) {
+                        let help = "write validation = 1000 under [data]".to_owned();
+                        let place = place_of(path, Key::TrainEarlyStop);
+                        let name = Key::TrainEarlyStop.setting().name;
+                        report.add_with_help(place, name, error.to_string(), Some(help));
+                    }
+                }
+                Err(error @ Unresolved::AfterTheEnd { setting, .. }) => {
+                    if noted.insert(error.to_string()) {
+                        let help = "train longer, or leave that epoch out".to_owned();
+                        let name = setting.setting().name;
+                        let place = place_of(path, setting);
+                        report.add_with_help(place, name, error.to_string(), Some(help));
+                    }
+                }
                 Ok(mut spec) => {
                     too_many_dimensions(grid, report, path, &spec, noted);
                     too_long_a_block(grid, report, path, &spec, noted);
                     pinned_elsewhere(report, pin, &spec, noted);
                     let known = &grid.data[spec.data.dataset.as_str()];
+                    cannot_move(report, path, known, &spec, noted);
+                    too_many_networks(report, path, &spec, noted);
                     if let ModelSpec::Conv { architecture, .. } = spec.model
                         && let Some(why) = blind(architecture, known)
                         && noted.insert(format!("{architecture} {}", spec.data.dataset))

@@ -3,6 +3,7 @@
 mod chain;
 mod check;
 mod layout;
+mod limits;
 mod order;
 
 use std::collections::{BTreeMap, HashMap};

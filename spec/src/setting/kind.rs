@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::robustness::{RobustnessSpec, epochs};
 use crate::value::Value;
 
 /// An end of an interval of numbers.
@@ -41,6 +42,8 @@ pub enum Kind {
     },
     /// Units of hidden layers, as in `300-100`.
     Layers,
+    /// Epochs, ascending, as in `0,1,10`.
+    Epochs,
 }
 
 /// Most hidden layers of a network.
@@ -94,7 +97,7 @@ impl Kind {
                 .ok_or_else(|| self.unfit(&value)),
             #[expect(clippy::cast_precision_loss, reason = "the number is meant as a float")]
             Self::Float { .. } => self.float(value as f64).map_err(|_| self.unfit(&value)),
-            Self::Boolean | Self::Word(_) | Self::Text { .. } | Self::Layers => {
+            Self::Boolean | Self::Word(_) | Self::Text { .. } | Self::Layers | Self::Epochs => {
                 Err(self.unfit(&value))
             }
         }
@@ -129,7 +132,9 @@ impl Kind {
                     Err(unfit())
                 }
             }
-            Self::Boolean | Self::Word(_) | Self::Text { .. } | Self::Layers => Err(unfit()),
+            Self::Boolean | Self::Word(_) | Self::Text { .. } | Self::Layers | Self::Epochs => {
+                Err(unfit())
+            }
         }
     }
 
@@ -167,7 +172,9 @@ impl Kind {
                 Ok(Value::Text(value.into()))
             }
             Self::Layers if layers(value).is_some() => Ok(Value::Text(value.into())),
+            Self::Epochs if epochs(value).is_some() => Ok(Value::Text(value.into())),
             Self::Text { .. }
+            | Self::Epochs
             | Self::Layers
             | Self::Boolean
             | Self::Integer { .. }
@@ -226,6 +233,11 @@ impl fmt::Display for Kind {
             Self::Layers => write!(
                 f,
                 "1 to {MAX_LAYERS} whole numbers from 1 to {MAX_UNITS} with hyphens between, such as \"300-100\""
+            ),
+            Self::Epochs => write!(
+                f,
+                "1 to {} whole numbers, ascending, with commas and no spaces between, such as \"0,1,10\"",
+                RobustnessSpec::MOST
             ),
         }
     }

@@ -122,6 +122,17 @@ const SIZED: Applies = Applies::All(&[
     },
 ]);
 
+/// Where states of layers are kept.
+const LAYERS_ARE_KEPT: Condition = Condition {
+    key: Key::RobustnessCheckpoints,
+    test: Test::Given,
+};
+/// Where states of layers must be kept.
+const LAYERS_ARE_TESTED: Condition = Condition {
+    key: Key::Experiment,
+    test: Test::OneOf(&["layer-robustness"]),
+};
+
 /// Models whose width must be given.
 const WITHOUT_OWN_WIDTH: Condition = Condition {
     key: Key::ModelKind,
@@ -209,7 +220,7 @@ settings! {
         NETWORK, DECIDES,
         "How measured epochs are spread: evenly on a log scale, every so many, or only the end. The last epoch is always measured.";
     Experiment = "experiment", None,
-        Kind::Word(&["risk-curve", "random-features", "expressivity", "lottery-ticket", "intrinsic-dimension", "description-length", "degrees-of-freedom"]), Fallback::Word("risk-curve"), "",
+        Kind::Word(&["risk-curve", "random-features", "expressivity", "lottery-ticket", "intrinsic-dimension", "description-length", "degrees-of-freedom", "layer-robustness", "memorization"]), Fallback::Word("risk-curve"), "",
         Applies::Always, OF_THE_SWEEP,
         "The kind of question. Networks that are trained once, by steps, are the same trials whatever is asked of them.";
     FreedomDraws = "freedom.draws", Some("draws"),
@@ -272,6 +283,26 @@ settings! {
         Kind::Integer { min: 1, max: MAX_UNITS }, Fallback::RequiredWhere(&WITHOUT_OWN_WIDTH), "units",
         SIZED, DECIDES,
         "Units per hidden layer, channels of the first convolution (the other hidden layers scale with it; default: the architecture's own, 6, 64 or 16), or number of random features.";
+    RobustnessCheckpoints = "robustness.checkpoints", Some("checkpoints"),
+        Kind::Epochs, Fallback::RequiredWhere(&LAYERS_ARE_TESTED), "epochs",
+        NETWORK, DECIDES,
+        "Epochs whose layers are kept: at the end, each layer by itself is set back to its state after each of them (0: before training), or drawn anew, and the network tested.";
+    RobustnessDropout = "robustness.dropout", None,
+        Kind::Boolean, Fallback::Boolean(false), "",
+        Applies::All(&[LAYERS_ARE_KEPT, Condition { key: Key::TrainDropout, test: Test::NonZero }]), DECIDES,
+        "Whether dropout stays on where networks with a changed layer, and the trained one beside them, are tested.";
+    RobustnessNorm = "robustness.norm", None,
+        Kind::Word(&["all", "scales", "none"]), Fallback::Word("all"), "",
+        Applies::All(&[LAYERS_ARE_KEPT, Condition { key: Key::ModelKind, test: Test::OneOf(&["resnet-20"]) }]), DECIDES,
+        "What of a normalisation is changed with the layer before it: scales, shifts and running statistics, scales and shifts alone, or nothing.";
+    RobustnessRedraw = "robustness.redraw", None,
+        Kind::Word(&["initial", "unit-uniform"]), Fallback::Word("initial"), "",
+        Applies::All(&[LAYERS_ARE_KEPT]), DECIDES,
+        "Where layers that are drawn anew come from: the distribution of the initial weights, or [0, 1) for weights and biases.";
+    RobustnessTested = "robustness.tested", None,
+        Kind::Epochs, Fallback::Absent, "epochs",
+        Applies::All(&[LAYERS_ARE_KEPT]), DECIDES,
+        "Epochs after which the network counts as trained and its layers are changed, besides the end.";
     Seed = "seed", None,
         SEED, Fallback::Integer(0), "",
         Applies::Always, DECIDES,
@@ -284,10 +315,26 @@ settings! {
         Kind::Word(&["dense", "sparse", "fastfood"]), Fallback::Word("dense"), "",
         Applies::All(&[Condition { key: Key::SubspaceDim, test: Test::NonZero }]), DECIDES,
         "How the columns of P are drawn: normal numbers, few numbers of random sign, or products of Walsh-Hadamard transforms.";
+    TrainAugmentFlip = "train.augment.flip", None,
+        Kind::Boolean, Fallback::Boolean(false), "",
+        NETWORK, DECIDES,
+        "Whether training images are mirrored left to right, every other one, drawn anew in each step.";
+    TrainAugmentShift = "train.augment.shift", Some("shift"),
+        Kind::Integer { min: 0, max: 64 }, Fallback::Integer(0), "pixels",
+        NETWORK, DECIDES,
+        "How far training images are moved at most, down and across, drawn anew in each step; what comes in is black.";
     TrainBatch = "train.batch", Some("batch"),
         COUNT, Fallback::Integer(100), "samples",
         NETWORK, DECIDES,
         "Samples per step; the last batch of an epoch may be smaller.";
+    TrainDropout = "train.dropout", Some("dropout"),
+        BELOW_ONE, Fallback::Float(0.0), "",
+        NETWORK, DECIDES,
+        "Share of the units before a dense layer, inputs excepted, that each step leaves out; the others are divided by 1 − share.";
+    TrainEarlyStop = "train.early_stop", Some("early_stop"),
+        Kind::Word(&["never", "validation-loss", "validation-error"]), Fallback::Word("never"), "",
+        NETWORK, DECIDES,
+        "What ends training when it has not become less for `train.patience` measured epochs; the result is the network of the measured epoch where it was least.";
     TrainEpochs = "train.epochs", Some("epochs"),
         COUNT, Fallback::Required, "epochs",
         NETWORK, DECIDES,
@@ -324,6 +371,10 @@ settings! {
         SEED, Fallback::Integer(0), "",
         NETWORK, DECIDES,
         "Seed of the order of samples; shared by all trials unless swept.";
+    TrainPatience = "train.patience", Some("patience"),
+        COUNT, Fallback::Integer(10), "measured epochs",
+        Applies::All(&[Condition { key: Key::TrainEarlyStop, test: Test::NoneOf(&["never"]) }]), DECIDES,
+        "Measured epochs without a smaller validation loss or error after which training ends.";
     TrainReuseSd = "train.reuse_sd", None,
         STRENGTH, Fallback::Float(0.1), "",
         Applies::All(&[Condition { key: Key::TrainWeightReuse, test: Test::NoneOf(&["never"]) }]), DECIDES,

@@ -67,9 +67,20 @@ impl Block {
     }
 
     /// The keys that every body may have.
-    pub(crate) const KEYS: [&'static str; 12] = [
-        "data", "model", "mask", "subspace", "train", "evaluate", "code", "freedom", "seed",
-        "axes", "zip", "block",
+    pub(crate) const KEYS: [&'static str; 13] = [
+        "data",
+        "model",
+        "mask",
+        "subspace",
+        "train",
+        "evaluate",
+        "code",
+        "freedom",
+        "robustness",
+        "seed",
+        "axes",
+        "zip",
+        "block",
     ];
 
     /// Reads one key of a body; false when it is not a body's.
@@ -82,7 +93,8 @@ impl Block {
         let (name, span, item) = entry;
         let path = read::join(&self.path, name);
         match *name {
-            "data" | "model" | "mask" | "subspace" | "train" | "evaluate" | "code" | "freedom" => {
+            "data" | "model" | "mask" | "subspace" | "train" | "evaluate" | "code" | "freedom"
+            | "robustness" => {
                 self.groups.push(((*name).to_owned(), span.clone()));
                 match read::table(report, &path, item) {
                     Some(table) => self.settings(report, &path, name, table),

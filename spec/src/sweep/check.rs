@@ -180,6 +180,7 @@ pub(crate) fn missing(report: &mut Report<'_>, path: &Path<'_>, key: Key) {
     let example = match key.setting().kind {
         Kind::Text { .. } => "\"mnist-4k\"",
         Kind::Layers => "\"300-100\"",
+        Kind::Epochs => "\"0,1,10\"",
         Kind::Float { .. } => "0.01",
         _ => "100",
     };

@@ -3,7 +3,7 @@
 use super::{Unresolved, Values};
 use crate::asked::{Asked, CodeSpec, FreedomSpec, Probes};
 use crate::setting::Key;
-use crate::trial::{Experiment, Loss, Scope, Spread, TrialSpec};
+use crate::trial::{EarlyStop, Experiment, Loss, Scope, Spread, TrialSpec};
 
 impl Values {
     pub(super) fn asked(&self, experiment: Experiment) -> Result<Asked, Unresolved> {
@@ -31,6 +31,21 @@ impl Values {
 
 /// Holds that what is asked of a trial goes with its other settings.
 pub(super) fn check(spec: &TrialSpec) -> Result<(), Unresolved> {
+    let conflict = |key, message, help| Err(Unresolved::Conflict { key, message, help });
+    if spec.asked != Asked::Nothing && spec.train.early_stop != EarlyStop::Never {
+        return conflict(
+            Key::TrainEarlyStop,
+            "the experiment says itself when its trainings end",
+            "write early_stop = \"never\" under [train]",
+        );
+    }
+    if spec.asked != Asked::Nothing && spec.robustness.is_some() {
+        return conflict(
+            Key::RobustnessCheckpoints,
+            "layers are set back in networks that are trained once",
+            "leave [robustness] out",
+        );
+    }
     match spec.asked {
         Asked::Nothing => Ok(()),
         Asked::Code(_) => codes(spec),

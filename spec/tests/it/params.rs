@@ -281,6 +281,9 @@ fn fitting(key: Key) -> BoxedStrategy<serde_json::Value> {
         Kind::Float { .. } => (1e-9_f64..1.0).prop_map(Into::into).boxed(),
         Kind::Word(words) => proptest::sample::select(words).prop_map(Into::into).boxed(),
         Kind::Text { .. } => "\\PC{1,20}".prop_map(Into::into).boxed(),
+        Kind::Epochs => "(0,)?[1-9][0-9]{0,2}(,[1-9][0-9]{3,4})?"
+            .prop_map(Into::into)
+            .boxed(),
         Kind::Layers => "[1-9][0-9]{0,3}(-[1-9][0-9]{0,3}){0,3}"
             .prop_map(Into::into)
             .boxed(),

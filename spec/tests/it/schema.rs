@@ -151,12 +151,19 @@ fn context(key: Key) -> Vec<(Key, String)> {
                 ),
                 _ => unreachable!("only words are compared with words"),
             },
+            Test::Given if condition.key.setting().kind == Kind::Epochs => "\"0,1\"".to_owned(),
             Test::Given => "100".to_owned(),
             Test::NonZero => "0.5".to_owned(),
             Test::Absent => continue,
         };
-        given.extend(context(condition.key));
-        given.push((condition.key, value));
+        for (key, value) in context(condition.key)
+            .into_iter()
+            .chain([(condition.key, value)])
+        {
+            // What a condition asks itself goes before what it needs to mean something.
+            given.retain(|(other, _)| *other != key);
+            given.push((key, value));
+        }
     }
     given
 }

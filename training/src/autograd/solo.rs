@@ -294,7 +294,7 @@ impl Solo {
             test_error: test.error(),
             dead_units: u32::try_from(dead).ok(),
         };
-        let standing = Standing::of(&self.plan, measurement);
+        let standing = Standing::of(&self.plan, measurement, false);
         events.push(standing.event(self.key));
         let Some(ending) = standing.ending() else {
             return Ok(true);
@@ -363,6 +363,8 @@ impl Solo {
             layers: layers.collect::<Result<_, _>>()?,
             moments: moments.collect::<Result<_, _>>()?,
             coordinates: None,
+            snapshots: Vec::new(),
+            best: None,
         })
     }
 }

@@ -79,7 +79,7 @@ impl Sent {
                     .extend(moments.map(|prefix| named(format!("{prefix}{name}"), shape, &zeros)));
             }
         }
-        let header = checkpoint::header(plan, plan.steps(), instruction_set);
+        let header = checkpoint::header(plan, plan.steps(), None, instruction_set);
         weights::write(&tensors, &header)
     }
 }

@@ -2,18 +2,23 @@
 
 use std::sync::Arc;
 
+use descent_spec::details::Details;
 use descent_spec::outcome::Measurement;
 use descent_spec::shape::CONV_BLOCK;
 
+use super::changed::{Numbers, Tester};
 use super::descend::{Descend, Moments};
 use super::network::{Network, Role};
 use super::pass::Pass;
 use super::state::State;
+use crate::best;
 use crate::data::Prepared;
+use crate::dropout::Dropout;
 use crate::ending::{Ending, Place, Standing, Tally};
 use crate::kernel::Isa;
 use crate::mlp::{Plan, loss};
 use crate::pack::Event;
+use crate::robustness::{self, Snapshot};
 use crate::subspace::Subspace;
 
 /// Samples measured at a time.
@@ -41,21 +46,21 @@ pub(crate) struct Trained {
     gradient: Vec<f32>,
     order: Vec<u32>,
     outputs: Vec<f32>,
+    /// A batch of augmented images.
+    images: Vec<f32>,
 }
 
 impl Trained {
-    pub(crate) fn new(isa: Isa, mut start: Start) -> Self {
+    pub(crate) fn new(isa: Isa, start: Start) -> Self {
         let plan = &start.plan;
         let mut order = Vec::new();
         plan.order(plan.epoch(start.state.step), &mut order);
-        if let Some(mask) = &start.mask {
-            keep(mask, &mut start.state.theta);
-        }
         Self {
             isa,
             pass: Pass::new(isa, &start.network, plan.batch.max(BLOCK)),
             gradient: vec![0.0; start.network.parameters()],
             outputs: vec![0.0; plan.outputs],
+            images: Vec::new(),
             order,
             start,
         }
@@ -84,6 +89,10 @@ impl Trained {
             }
             if at_end {
                 plan.order(epoch, &mut self.order);
+                if plan.kept.binary_search(&epoch).is_ok() {
+                    self.start.state.keep(epoch);
+                }
+                let plan = &self.start.plan;
                 if plan.measured.binary_search(&epoch).is_ok() && !self.measure(place, events) {
                     return false;
                 }
@@ -112,12 +121,18 @@ impl Trained {
             usize::try_from(state.step % plan.steps_per_epoch()).expect("fewer steps than samples");
         let batch = &self.order[place * plan.batch..];
         let batch = &batch[..plan.batch.min(batch.len())];
-        let images = batch
-            .iter()
-            .map(|&sample| &data.train_x[sample as usize * data.inputs..][..data.inputs]);
-        let extent = self.pass.gather(images);
-        self.pass
-            .forward(&state.theta, &mut state.running, extent, true);
+        let extent = if let Some(augment) = &plan.augment {
+            augment.write(data, state.step, batch, &mut self.images);
+            self.pass.gather(self.images.chunks_exact(data.inputs))
+        } else {
+            let images = batch
+                .iter()
+                .map(|&sample| &data.train_x[sample as usize * data.inputs..][..data.inputs]);
+            self.pass.gather(images)
+        };
+        let dropping = plan.dropout.map(|dropout| dropout.of_step(state.step));
+        let (theta, running) = (&state.theta, &mut state.running);
+        self.pass.forward(theta, running, extent, true, dropping);
         let scale = 1.0 / batch.len() as f32;
         let mut finite = true;
         for (row, &sample) in batch.iter().enumerate() {
@@ -180,16 +195,10 @@ impl Trained {
     fn measure(&mut self, place: &Place, events: &mut Vec<Event>) -> bool {
         let data = Arc::clone(&self.start.data);
         let labels = Arc::clone(&self.start.labels);
-        let train = self.tally(&data.train_x, &labels);
-        let validation = self.tally(&data.validation_x, &data.validation_y);
-        let test = self.tally(&data.test_x, &data.test_y);
-        let Start {
-            key,
-            plan,
-            network,
-            state,
-            ..
-        } = &self.start;
+        let train = self.tally(&data.train_x, &labels, None);
+        let validation = self.tally(&data.validation_x, &data.validation_y, None);
+        let test = self.tally(&data.test_x, &data.test_y, None);
+        let plan = &self.start.plan;
         let measurement = Measurement {
             epoch: self.epoch(),
             train_loss: train.mean_loss(plan),
@@ -201,18 +210,78 @@ impl Trained {
             // A filter's many places make no unit.
             dead_units: None,
         };
-        let standing = Standing::of(plan, measurement);
-        events.push(standing.event(*key));
+        let start = &mut self.start;
+        let (plan, epoch) = (&start.plan, measurement.epoch);
+        let mut best = start.state.best.take();
+        best::update(plan, &mut best, &measurement, || start.state.numbers());
+        let over = best::is_over(plan, best.as_ref(), epoch);
+        start.state.best = best;
+        let standing = Standing::of(plan, measurement, over);
+        events.push(standing.event(start.key));
         let Some(ending) = standing.ending() else {
             return true;
         };
-        let weights = (!ending.is_diverged()).then(|| state.weights(plan, network));
-        events.push(ending.with_weights(*key, plan, place, weights));
+        events.push(self.end(place, ending));
         false
     }
 
-    /// Sums over the samples of a split, in their order.
-    fn tally(&mut self, x: &[f32], labels: &[u8]) -> Tally {
+    /// The event that takes it out: as it is, or as it was at its best where training may end early.
+    fn end(&mut self, place: &Place, ending: Ending) -> Event {
+        let (key, diverged) = (self.start.key, ending.is_diverged());
+        if diverged {
+            return ending.with_weights(key, &self.start.plan, place, None);
+        }
+        let state = &self.start.state;
+        let (ending, numbers) = match &state.best {
+            Some(best) => (
+                ending.at(best.measurement.clone()),
+                Arc::clone(&best.network),
+            ),
+            None => (ending, Arc::new(state.numbers())),
+        };
+        let at = self
+            .start
+            .subspace
+            .as_ref()
+            .map(|inside| inside.coordinates());
+        let at = at.filter(|_| self.start.plan.keeps_coordinates && state.best.is_none());
+        let weights = numbers.weights(&self.start.network, at.map(|at| at.z.as_slice()));
+        let details = self.changed(numbers, ending.epoch());
+        let ending = ending.with_details(details);
+        ending.with_weights(key, &self.start.plan, place, Some(weights))
+    }
+
+    /// What becomes of it with a layer changed.
+    fn changed(&mut self, network: Arc<Numbers>, epoch: u32) -> Option<Details> {
+        let plan = self.start.plan.clone();
+        let spec = plan.robustness.as_ref()?;
+        let end = Snapshot { epoch, network };
+        let snapshots = self.start.state.snapshots.clone();
+        let norm = spec.norm;
+        let mut tester = Tester {
+            trained: self,
+            norm,
+        };
+        Some(robustness::rows(&plan, spec, &snapshots, &end, &mut tester))
+    }
+
+    /// Sums over the test samples with other numbers in place of its own.
+    pub(super) fn tested(&mut self, numbers: Numbers) -> Tally {
+        let data = Arc::clone(&self.start.data);
+        let state = &mut self.start.state;
+        let theta = std::mem::replace(&mut state.theta, numbers.theta);
+        let running = std::mem::replace(&mut state.running, numbers.running);
+        let plan = &self.start.plan;
+        let stays = plan.robustness.as_ref().is_some_and(|spec| spec.dropout);
+        let dropout = plan.dropout.filter(|_| stays);
+        let tally = self.tally(&data.test_x, &data.test_y, dropout);
+        let state = &mut self.start.state;
+        (state.theta, state.running) = (theta, running);
+        tally
+    }
+
+    /// Sums over the samples of a split, in their order, with dropout where it stays on.
+    fn tally(&mut self, x: &[f32], labels: &[u8], dropout: Option<Dropout>) -> Tally {
         let Start {
             plan, data, state, ..
         } = &mut self.start;
@@ -220,8 +289,10 @@ impl Trained {
         let images = x.chunks(BLOCK * data.inputs);
         for (images, labels) in images.zip(labels.chunks(BLOCK)) {
             let extent = self.pass.gather(images.chunks_exact(data.inputs));
-            self.pass
-                .forward(&state.theta, &mut state.running, extent, false);
+            let start = usize::try_from(tally.samples).unwrap_or(usize::MAX);
+            let dropping = dropout.map(|dropout| dropout.of_tested(start));
+            let (theta, running) = (&state.theta, &mut state.running);
+            self.pass.forward(theta, running, extent, false, dropping);
             for (row, &label) in labels.iter().enumerate() {
                 self.pass.outputs(row, &mut self.outputs);
                 tally.loss += loss::value(plan.loss, &self.outputs, label);
@@ -234,7 +305,7 @@ impl Trained {
 }
 
 /// Sets to 0 what a mask drops.
-fn keep(mask: &[f32], values: &mut [f32]) {
+pub(super) fn keep(mask: &[f32], values: &mut [f32]) {
     for (value, &kept) in values.iter_mut().zip(mask) {
         if kept == 0.0 {
             *value = 0.0;

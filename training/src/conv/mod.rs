@@ -6,6 +6,7 @@
 //! Every sum is one chain in a fixed order, so bits depend neither on the pack, nor on threads, nor on the width of registers.
 
 mod after;
+mod changed;
 mod correlate;
 mod descend;
 mod gradient;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 
 use descent_spec::trial::ModelSpec;
 
-use self::member::{Start, Trained};
+use self::member::{Start, Trained, keep};
 use self::network::Network;
 use self::state::State;
 use crate::checkpoint;
@@ -137,6 +138,12 @@ fn start(
     });
     if let Some(subspace) = &subspace {
         state.theta.copy_from_slice(subspace.theta());
+    }
+    if let Some(mask) = &mask {
+        keep(mask, &mut state.theta);
+    }
+    if state.step == 0 && plan.kept.first() == Some(&0) && state.snapshots.is_empty() {
+        state.keep(0);
     }
     Ok(Start {
         key: member.key,

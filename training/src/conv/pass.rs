@@ -11,6 +11,7 @@ use super::network::Network;
 use super::norm::{Extent, Measure, Normalise, Shortcut, running};
 use super::tile::{Frame, GROUP, Tap};
 use super::unit::Unit;
+use crate::dropout::Dropping;
 use crate::kernel::Isa;
 
 /// Buffers of one network for batches of so many samples.
@@ -114,13 +115,15 @@ impl Pass {
         batch
     }
 
-    /// From inputs to outputs. `statistics` are the running ones: moved where `trains`, else taken.
+    /// From inputs to outputs. `statistics` are the running ones: moved where `trains`, else taken. With `dropping`, some inputs of
+    /// dense layers are left out.
     pub(crate) fn forward(
         &mut self,
         weights: &[f32],
         statistics: &mut [f32],
         batch: Extent,
         trains: bool,
+        dropping: Option<Dropping>,
     ) {
         for index in 0..self.units.len() {
             let (before, after) = self.units.split_at_mut(index + 1);
@@ -212,6 +215,10 @@ impl Pass {
                     }
                     *mean = sums.map(|sum| sum / plane.len() as f32);
                 }
+            }
+            next.factors.clear();
+            if let Some(dropping) = dropping.filter(|_| !next.layer().is_convolution) {
+                next.leave_out(index + 1, batch, dropping);
             }
         }
     }

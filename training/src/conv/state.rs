@@ -1,11 +1,16 @@
 //! What changes about one network: flat vectors, and the files that hold them.
 
+use std::sync::Arc;
+
 use descent_spec::trial::MaskSpec;
 
+use super::changed::Numbers;
 use super::network::{Network, Role};
-use crate::checkpoint;
+use crate::best::{self, Best};
+use crate::checkpoint::{self, Opened};
 use crate::mlp::{Plan, mask, state};
 use crate::pack::TrainError;
+use crate::robustness::{self, Snapshot};
 use crate::stream::Stream;
 use crate::subspace::Coordinates;
 use crate::weights::{self, Named, Unpacked, named};
@@ -23,6 +28,10 @@ pub(crate) struct State {
     pub(crate) running: Vec<f32>,
     /// Where it begins in its subspace; taken when it does, for the subspace knows from then on. `None` outside of one.
     pub(crate) coordinates: Option<Coordinates>,
+    /// What it was after the epochs that its plan keeps, as far as they are over.
+    pub(crate) snapshots: Vec<Snapshot<Numbers>>,
+    /// The best so far, where its plan may end training early.
+    pub(crate) best: Option<Best<Numbers>>,
 }
 
 impl State {
@@ -57,7 +66,23 @@ impl State {
             coordinates: plan.subspace.map(|subspace| {
                 Coordinates::origin(subspace.dim as usize, plan.numbers_per_moved())
             }),
+            snapshots: Vec::new(),
+            best: None,
         }
+    }
+
+    /// All its numbers.
+    pub(crate) fn numbers(&self) -> Numbers {
+        Numbers {
+            theta: self.theta.clone(),
+            running: self.running.clone(),
+        }
+    }
+
+    /// Keeps them as those after an epoch.
+    pub(crate) fn keep(&mut self, epoch: u32) {
+        let network = Arc::new(self.numbers());
+        self.snapshots.push(Snapshot { epoch, network });
     }
 
     /// The bytes of a checkpoint of a member that is `at` these coordinates of its subspace, if it is in one.
@@ -69,21 +94,31 @@ impl State {
         place: &str,
     ) -> Vec<u8> {
         let prefixes = checkpoint::optimizer(plan).1;
-        let mut tensors: Vec<Named> = match at {
-            None => self.tensors(network),
+        let mut held: Vec<Named> = match at {
+            None => tensors(network, "", &self.theta, &self.running),
             // Everything else follows from z.
             Some(at) => {
                 let moments = prefixes.iter().zip(&at.moments);
                 let moments = moments
                     .map(|(prefix, moment)| named(format!("{prefix}z"), &[moment.len()], moment));
                 let z = named("z".to_owned(), &[at.z.len()], &at.z);
-                moments.chain([z]).chain(self.statistics(network)).collect()
+                let running = statistics(network, "", &self.running);
+                moments.chain([z]).chain(running).collect()
             }
         };
         for (prefix, moment) in prefixes.iter().zip(&self.moments) {
-            tensors.extend(trained(network, prefix, moment));
+            held.extend(trained(network, prefix, moment));
         }
-        weights::write(&tensors, &checkpoint::header(plan, self.step, place))
+        let kept = self.snapshots.iter();
+        let kept = kept.map(|kept| (robustness::prefix(kept.epoch), &kept.network));
+        let best = self.best.as_ref();
+        let best_kept = best.map(|best| (best::PREFIX.to_owned(), &best.network));
+        for (prefix, numbers) in kept.chain(best_kept) {
+            held.extend(tensors(network, &prefix, &numbers.theta, &numbers.running));
+        }
+        let measurement = best.map(|best| &best.measurement);
+        let header = checkpoint::header(plan, self.step, measurement, place);
+        weights::write(&held, &header)
     }
 
     /// Reads such bytes.
@@ -91,7 +126,11 @@ impl State {
     /// # Errors
     /// When they are none, or those of another network.
     pub(crate) fn resume(bytes: &[u8], plan: &Plan, network: &Network) -> Result<Self, TrainError> {
-        let (step, mut file) = checkpoint::read(bytes, plan)?;
+        let Opened {
+            step,
+            best,
+            mut file,
+        } = checkpoint::read(bytes, plan)?;
         let coordinates = checkpoint::coordinates(&mut file, plan)?;
         let (theta, moments) = if coordinates.is_some() {
             let fresh = Self::fresh(plan, network);
@@ -102,10 +141,25 @@ impl State {
             let moments = prefixes.map(|prefix| take(&mut file, network, prefix));
             (theta, moments.collect::<Result<_, _>>()?)
         };
-        let mut running = vec![0.0; network.running()];
-        for (name, range) in &network.running {
-            running[range.clone()].copy_from_slice(&file.tensor(name, &[range.len()])?);
+        let running = take_running(&mut file, network, "")?;
+        let mut snapshots = Vec::new();
+        let mut numbers = |prefix: &str| {
+            Ok::<_, TrainError>(Arc::new(Numbers {
+                theta: take(&mut file, network, prefix)?,
+                running: take_running(&mut file, network, prefix)?,
+            }))
+        };
+        for epoch in robustness::kept(plan, plan.epoch(step)) {
+            let network = numbers(&robustness::prefix(epoch))?;
+            snapshots.push(Snapshot { epoch, network });
         }
+        let best = match best {
+            Some(measurement) => Some(Best {
+                measurement,
+                network: numbers(best::PREFIX)?,
+            }),
+            None => None,
+        };
         file.finish()?;
         Ok(Self {
             step,
@@ -113,31 +167,38 @@ impl State {
             moments,
             running,
             coordinates,
+            snapshots,
+            best,
         })
     }
+}
 
-    /// Final weights as a file.
-    pub(crate) fn weights(&self, plan: &Plan, network: &Network) -> Vec<u8> {
-        let mut tensors = self.tensors(network);
-        if let Some(at) = self.coordinates.as_ref().filter(|_| plan.keeps_coordinates) {
-            tensors.push(named("z".to_owned(), &[at.z.len()], &at.z));
-        }
+impl Numbers {
+    /// As a file of final weights, with the coordinates in a subspace where they are asked for.
+    pub(crate) fn weights(&self, network: &Network, z: Option<&[f32]>) -> Vec<u8> {
+        let mut tensors = tensors(network, "", &self.theta, &self.running);
+        tensors.extend(z.map(|z| named("z".to_owned(), &[z.len()], z)));
         weights::write(&tensors, weights::WEIGHTS)
     }
+}
 
-    fn tensors(&self, network: &Network) -> Vec<Named> {
-        trained(network, "", &self.theta)
-            .chain(self.statistics(network))
-            .collect()
-    }
+/// All numbers of a network as tensors.
+fn tensors(network: &Network, prefix: &str, theta: &[f32], running: &[f32]) -> Vec<Named> {
+    trained(network, prefix, theta)
+        .chain(statistics(network, prefix, running))
+        .collect()
+}
 
-    /// Running statistics as tensors.
-    fn statistics(&self, network: &Network) -> impl Iterator<Item = Named> {
-        network
-            .running
-            .iter()
-            .map(|(name, range)| named(name.clone(), &[range.len()], &self.running[range.clone()]))
-    }
+/// Running statistics as tensors.
+fn statistics<'a>(
+    network: &'a Network,
+    prefix: &'a str,
+    running: &'a [f32],
+) -> impl Iterator<Item = Named> + 'a {
+    network.running.iter().map(move |(name, range)| {
+        let name = format!("{prefix}{name}");
+        named(name, &[range.len()], &running[range.clone()])
+    })
 }
 
 /// A flat vector as tensors.
@@ -159,6 +220,19 @@ fn take(file: &mut Unpacked, network: &Network, prefix: &str) -> Result<Vec<f32>
         values.extend(file.tensor(&name, &parameter.shape)?);
     }
     Ok(values)
+}
+
+fn take_running(
+    file: &mut Unpacked,
+    network: &Network,
+    prefix: &str,
+) -> Result<Vec<f32>, TrainError> {
+    let mut running = vec![0.0; network.running()];
+    for (name, range) in &network.running {
+        let name = format!("{prefix}{name}");
+        running[range.clone()].copy_from_slice(&file.tensor(&name, &[range.len()])?);
+    }
+    Ok(running)
 }
 
 /// 1 for every number that is trained and 0 for weights that are dropped; `None` where all are kept. Layers draw from the same

@@ -3,7 +3,9 @@
 use descent_spec::architecture::{After, Layer};
 
 use super::network::Place;
+use super::norm::Extent;
 use super::tile::{Frame, GROUP, Steps, Tap, Walk};
+use crate::dropout::Dropping;
 
 /// A layer with room for so many tiles of samples.
 pub(crate) struct Unit {
@@ -11,6 +13,8 @@ pub(crate) struct Unit {
     /// Inputs, inside a border of zeros where the layer pads them.
     pub(crate) input: Vec<f32>,
     pub(crate) frame: Frame,
+    /// What inputs were multiplied by, laid out as they are; empty where none are left out.
+    pub(crate) factors: Vec<f32>,
     /// Weighted sums, `[tiles][channels][rows][columns]`.
     pub(crate) sums: Vec<f32>,
     /// Gradients at the sums, spread and bordered so that the same product leads back to the inputs.
@@ -69,6 +73,7 @@ impl Unit {
         Self {
             input: vec![0.0; tiles * frame.tile() * GROUP],
             frame,
+            factors: Vec::new(),
             sums: vec![0.0; tiles * outputs * rows * GROUP],
             deltas: vec![0.0; tiles * delta_frame.tile() * GROUP],
             delta_frame,
@@ -80,6 +85,24 @@ impl Unit {
                 Vec::new()
             },
             place,
+        }
+    }
+
+    /// Leaves some inputs of a dense layer out, the others made larger.
+    pub(crate) fn leave_out(&mut self, layer: usize, batch: Extent, dropping: Dropping) {
+        let inputs = self.frame.channels;
+        let mut drawn = Vec::new();
+        dropping.factors(layer, batch.samples * inputs, &mut drawn);
+        self.factors.clear();
+        self.factors.resize(batch.tiles * inputs * GROUP, 0.0);
+        for (sample, drawn) in drawn.chunks_exact(inputs).enumerate() {
+            let first = sample / GROUP * inputs * GROUP + sample % GROUP;
+            for (factor, &drawn) in self.factors[first..].iter_mut().step_by(GROUP).zip(drawn) {
+                *factor = drawn;
+            }
+        }
+        for (input, factor) in self.input.iter_mut().zip(&self.factors) {
+            *input *= factor;
         }
     }
 

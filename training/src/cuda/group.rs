@@ -157,6 +157,8 @@ impl<M: Machine> Group<M> {
             layers: parts.next().expect("weights come first"),
             moments: parts.collect(),
             coordinates: None,
+            snapshots: Vec::new(),
+            best: None,
         })
     }
 
@@ -312,7 +314,7 @@ impl<M: Machine> Group<M> {
         let measured = measure::measure(self, machine, epoch, due)?;
         for (member, measurement) in measured {
             let seat = &self.seats[member];
-            let standing = Standing::of(&seat.plan, measurement);
+            let standing = Standing::of(&seat.plan, measurement, false);
             events.push(standing.event(seat.key));
             if let Some(ending) = standing.ending() {
                 ended.push(seat.key);

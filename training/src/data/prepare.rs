@@ -33,6 +33,8 @@ pub struct Prepared {
     pub test_x: Window,
     /// Test labels, true.
     pub test_y: Vec<u8>,
+    /// What was subtracted from every input.
+    pub(crate) mean: Vec<f32>,
     pub(super) true_y: Vec<u8>,
     pub(super) seed: u64,
 }
@@ -83,6 +85,7 @@ pub fn prepare(dataset: &Dataset, spec: &DataSpec) -> Result<Prepared, DataError
         validation_y: labels(&dataset.train, &validation),
         test_x: scale(Part::Test, &test),
         test_y: labels(&dataset.test, &test),
+        mean: mean.iter().map(|&mean| mean as f32).collect(),
         true_y: labels(&dataset.train, &train),
         seed: spec.seed,
     };
@@ -113,6 +116,7 @@ impl Prepared {
             validation_y: labels[trained..known].to_vec(),
             test_x: inputs(known, end),
             test_y: labels[known..end].to_vec(),
+            mean: self.mean.clone(),
             true_y: labels[..trained].to_vec(),
             seed: self.seed,
         }

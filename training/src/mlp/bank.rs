@@ -81,7 +81,7 @@ impl Bank {
     ) {
         self.forward(isa, work, index, batch.len());
         for seat in &mut self.seats {
-            seat.step(isa, self.stacked.panels, work, batch);
+            seat.step(isa, self.stacked.panels, work, batch, step);
             if seat.diverged && seat.diverged_at.is_none() {
                 seat.diverged_at = Some(step + 1);
             }
@@ -126,6 +126,8 @@ impl Bank {
                 .subspace
                 .as_ref()
                 .map(|subspace| subspace.coordinates().clone()),
+            snapshots: seat.snapshots.clone(),
+            best: seat.best.clone(),
         }
     }
 

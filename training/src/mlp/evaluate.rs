@@ -7,6 +7,7 @@ use super::loss;
 use super::seat::Seat;
 use super::workspace::{Workspace, gather};
 use crate::data::Prepared;
+use crate::dropout::Dropout;
 use crate::ending::Tally;
 use crate::kernel::Isa;
 
@@ -27,47 +28,13 @@ pub(crate) fn measure(
                 bank,
                 index,
                 live: vec![false; seat.plan.hidden.iter().sum()],
+                dropout: None,
             });
         }
     }
-    let mut split = |x: &[f32], y: Option<&[u8]>, count: usize| -> Vec<Tally> {
-        let mut tallies = vec![Tally::default(); chosen.len()];
-        let mut start = 0;
-        // Without anyone to measure there is nothing to pass over.
-        while !chosen.is_empty() && start < count {
-            let rows = work.stride.min(count - start);
-            gather(
-                isa,
-                x,
-                data.inputs,
-                start..start + rows,
-                &mut work.batches[0],
-            );
-            let mut forwarded = None;
-            for (chosen, tally) in chosen.iter_mut().zip(&mut tallies) {
-                let bank = &mut banks[chosen.bank];
-                if forwarded != Some(chosen.bank) {
-                    forwarded = Some(chosen.bank);
-                    bank.forward(isa, work, 0, rows);
-                }
-                let (stacked, seat) = (bank.stacked.panels, &mut bank.seats[chosen.index]);
-                seat.forward(isa, stacked, work, rows);
-                if y.is_none() {
-                    seat.note_live(stacked, work, rows, &mut chosen.live);
-                }
-                let labels = &y.unwrap_or(&seat.labels)[start..start + rows];
-                let (outputs, panels) = (seat.plan.outputs, seat.output_panels());
-                for (row, &label) in labels.iter().enumerate() {
-                    work.read_outputs(panels, row, outputs);
-                    let outputs = &work.outputs[..outputs];
-                    tally.loss += loss::value(seat.plan.loss, outputs, label);
-                    tally.wrong += u64::from(loss::is_wrong(outputs, label));
-                    tally.samples += 1;
-                }
-            }
-            start += rows;
-        }
-        tallies
+    let mut split = |x: &[f32], y: Option<&[u8]>, count: usize| {
+        let over = (&mut *banks, &mut *work);
+        tally(isa, data.inputs, (x, y), count, over, &mut chosen)
     };
     // Training labels are each member's own.
     let train = split(&data.train_x, None, data.train_y.len());
@@ -92,10 +59,68 @@ pub(crate) fn measure(
     chosen.iter().enumerate().map(measurement).collect()
 }
 
+/// Sums over the first `count` samples for each of the chosen members. Without labels, the samples are those that members train
+/// on: each has its own labels, and notes which of its units live.
+pub(super) fn tally(
+    isa: Isa,
+    inputs: usize,
+    (x, y): (&[f32], Option<&[u8]>),
+    count: usize,
+    (banks, work): (&mut [Bank], &mut Workspace),
+    chosen: &mut [Chosen],
+) -> Vec<Tally> {
+    let mut tallies = vec![Tally::default(); chosen.len()];
+    let mut start = 0;
+    // Without anyone to measure there is nothing to pass over.
+    while !chosen.is_empty() && start < count {
+        let rows = work.stride.min(count - start);
+        gather(isa, x, inputs, start..start + rows, &mut work.batches[0]);
+        let mut forwarded = None;
+        for (chosen, tally) in chosen.iter_mut().zip(&mut tallies) {
+            let bank = &mut banks[chosen.bank];
+            if forwarded != Some(chosen.bank) {
+                forwarded = Some(chosen.bank);
+                bank.forward(isa, work, 0, rows);
+            }
+            let (stacked, seat) = (bank.stacked.panels, &mut bank.seats[chosen.index]);
+            let dropping = chosen.dropout.map(|dropout| dropout.of_tested(start));
+            seat.forward(isa, stacked, work, rows, dropping);
+            if y.is_none() {
+                seat.note_live(stacked, work, rows, &mut chosen.live);
+            }
+            let labels = &y.unwrap_or(&seat.labels)[start..start + rows];
+            let (outputs, panels) = (seat.plan.outputs, seat.output_panels());
+            for (row, &label) in labels.iter().enumerate() {
+                work.read_outputs(panels, row, outputs);
+                let outputs = &work.outputs[..outputs];
+                tally.loss += loss::value(seat.plan.loss, outputs, label);
+                tally.wrong += u64::from(loss::is_wrong(outputs, label));
+                tally.samples += 1;
+            }
+        }
+        start += rows;
+    }
+    tallies
+}
+
 /// A member that is measured.
-struct Chosen {
-    bank: usize,
-    index: usize,
+pub(super) struct Chosen {
+    pub(super) bank: usize,
+    pub(super) index: usize,
     /// Hidden units that were not zero on some training sample.
     live: Vec<bool>,
+    /// Dropout that stays on.
+    dropout: Option<Dropout>,
+}
+
+impl Chosen {
+    /// One whose units nobody asks about.
+    pub(super) const fn without_units(bank: usize, index: usize, dropout: Option<Dropout>) -> Self {
+        Self {
+            bank,
+            index,
+            live: Vec::new(),
+            dropout,
+        }
+    }
 }

@@ -2,21 +2,27 @@
 
 use std::sync::Arc;
 
+use descent_spec::details::Details;
 use descent_spec::outcome::Measurement;
 use descent_spec::trial::Optimizer;
 
 use super::bank::{BANK_COLUMNS, Bank};
+use super::changed::Tester;
+use super::dense::Dense;
 use super::evaluate;
 use super::mask::Mask;
 use super::plan::Plan;
 use super::seat::Seat;
 use super::state::State;
 use super::workspace::{Workspace, gather, stride};
+use crate::best;
 use crate::data::Prepared;
 use crate::ending::{Ending, Place, Standing};
 use crate::kernel::{Isa, TILE};
 use crate::pack::Event;
+use crate::robustness::{self, Snapshot};
 use crate::subspace::Subspace;
+use crate::weights;
 
 /// A member outside of any group.
 pub(crate) struct Loose {
@@ -40,6 +46,7 @@ impl Loose {
         Arc::ptr_eq(&self.data, &other.data)
             && self.plan.batch == other.plan.batch
             && self.plan.order_seed == other.plan.order_seed
+            && self.plan.augment == other.plan.augment
             && self.state.step == other.state.step
             && adam(&self.plan) == adam(&other.plan)
             && self.plan.subspace.is_some() == other.plan.subspace.is_some()
@@ -63,6 +70,8 @@ pub(crate) struct Group {
     order: Vec<u32>,
     banks: Vec<Bank>,
     work: Workspace,
+    /// A batch of augmented images.
+    images: Vec<f32>,
 }
 
 impl Group {
@@ -78,6 +87,7 @@ impl Group {
             data,
             step,
             order: Vec::new(),
+            images: Vec::new(),
             work: Workspace::new(&leader, &banks, isa),
             leader,
             banks,
@@ -160,8 +170,14 @@ impl Group {
         let batches = batches.take(most.min(self.work.batches.len()));
         let mut taken = 0;
         for (tiles, batch) in self.work.batches.iter_mut().zip(batches.clone()) {
-            let rows = batch.iter().map(|&sample| sample as usize);
-            gather(self.isa, &self.data.train_x, plan.inputs, rows, tiles);
+            if let Some(augment) = &plan.augment {
+                let step = self.step + u64::from(taken);
+                augment.write(&self.data, step, batch, &mut self.images);
+                gather(self.isa, &self.images, plan.inputs, 0..batch.len(), tiles);
+            } else {
+                let rows = batch.iter().map(|&sample| sample as usize);
+                gather(self.isa, &self.data.train_x, plan.inputs, rows, tiles);
+            }
             taken += 1;
         }
         for bank in &mut self.banks {
@@ -185,6 +201,16 @@ impl Group {
                 }
             }
         }
+        for bank in &mut self.banks {
+            for index in 0..bank.seats.len() {
+                let seat = &bank.seats[index];
+                if seat.plan.kept.binary_search(&epoch).is_ok() {
+                    let network = Arc::new(bank.state(seat, self.step).layers);
+                    let snapshots = &mut bank.seats[index].snapshots;
+                    snapshots.push(Snapshot { epoch, network });
+                }
+            }
+        }
         let measured = |seat: &Seat| seat.plan.measured.binary_search(&epoch).is_ok();
         let due = |seat: &Seat| seat.diverged_at.is_none() && measured(seat);
         self.measure(epoch, due, events, ended);
@@ -199,6 +225,45 @@ impl Group {
             self.measure(epoch, |seat| seat.plan.steps() <= step, events, &mut ended);
         }
         ended
+    }
+
+    /// The event that takes a member out: as it is, or as it was at its best where training may end early.
+    fn end(&self, bank: &Bank, seat: &Seat, ending: Ending) -> Event {
+        if ending.is_diverged() {
+            return ending.with_weights(seat.key, &seat.plan, &self.place, None);
+        }
+        let (ending, network, weights) = match &seat.best {
+            Some(best) => (
+                ending.at(best.measurement.clone()),
+                Arc::clone(&best.network),
+                weights::to_bytes(&best.network),
+            ),
+            None => {
+                let state = bank.state(seat, self.step);
+                let weights = state.weights(&seat.plan);
+                (ending, Arc::new(state.layers), weights)
+            }
+        };
+        let details = self.changed(seat, &network, ending.epoch());
+        let ending = ending.with_details(details);
+        ending.with_weights(seat.key, &seat.plan, &self.place, Some(weights))
+    }
+
+    /// What becomes of an ended member with a layer changed.
+    fn changed(&self, seat: &Seat, network: &Arc<Vec<Dense>>, epoch: u32) -> Option<Details> {
+        let spec = seat.plan.robustness.as_ref()?;
+        let end = Snapshot {
+            epoch,
+            network: Arc::clone(network),
+        };
+        let mut tester = Tester {
+            isa: self.isa,
+            plan: &seat.plan,
+            data: &self.data,
+            mask: seat.mask.as_deref(),
+        };
+        let rows = robustness::rows(&seat.plan, spec, &seat.snapshots, &end, &mut tester);
+        Some(rows)
     }
 
     fn measure(
@@ -216,16 +281,21 @@ impl Group {
             epoch,
             due,
         );
-        for (bank, index, measurement) in measured {
-            let bank = &self.banks[bank];
+        for (at, index, measurement) in measured {
+            let bank = &self.banks[at];
             let seat = &bank.seats[index];
-            let standing = Standing::of(&seat.plan, measurement);
+            let mut best = seat.best.clone();
+            best::update(&seat.plan, &mut best, &measurement, || {
+                bank.state(seat, self.step).layers
+            });
+            let over = best::is_over(&seat.plan, best.as_ref(), epoch);
+            self.banks[at].seats[index].best = best;
+            let seat = &self.banks[at].seats[index];
+            let standing = Standing::of(&seat.plan, measurement, over);
             events.push(standing.event(seat.key));
             if let Some(ending) = standing.ending() {
                 ended.push(seat.key);
-                let state = (!ending.is_diverged()).then(|| bank.state(seat, self.step));
-                let weights = state.map(|state| state.weights(&seat.plan));
-                events.push(ending.with_weights(seat.key, &seat.plan, &self.place, weights));
+                events.push(self.end(&self.banks[at], seat, ending));
             }
         }
     }

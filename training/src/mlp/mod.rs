@@ -4,6 +4,7 @@
 //! and backward passes over buffers allocated once; no gradient with respect to the inputs is ever taken.
 
 mod bank;
+mod changed;
 mod dense;
 mod evaluate;
 pub(crate) mod flat;

@@ -1,12 +1,15 @@
 //! What is fixed about one member: its shape, its rule, its length.
 
 use descent_spec::asked::Asked;
+use descent_spec::robustness::RobustnessSpec;
 use descent_spec::shape;
 use descent_spec::trial::{
-    Init, Loss, MaskSpec, ModelSpec, Optimizer, Schedule, SubspaceSpec, TrialSpec,
+    EarlyStop, Init, Loss, MaskSpec, ModelSpec, Optimizer, Schedule, SubspaceSpec, TrialSpec,
 };
 
+use crate::augment::Augment;
 use crate::data::Prepared;
+use crate::dropout::Dropout;
 use crate::pack::TrainError;
 use crate::stream::Stream;
 
@@ -36,6 +39,16 @@ pub(crate) struct Plan {
     pub(crate) stops_at_zero_error: bool,
     /// Whether final weights have the coordinates of the subspace with them.
     pub(crate) keeps_coordinates: bool,
+    /// Units left out of steps.
+    pub(crate) dropout: Option<Dropout>,
+    /// What is done to training images.
+    pub(crate) augment: Option<Augment>,
+    pub(crate) early_stop: EarlyStop,
+    pub(crate) patience: u32,
+    /// Which of its layers' states are tested in the trained network.
+    pub(crate) robustness: Option<RobustnessSpec>,
+    /// The epochs whose states are kept for that, ascending.
+    pub(crate) kept: Vec<u32>,
 }
 
 /// Coefficients of a step that change from step to step.
@@ -118,6 +131,15 @@ impl Plan {
             order_seed: train.order_seed,
             epochs: train.epochs,
             measured: spec.evaluate.epochs(train.epochs),
+            dropout: Dropout::new(train.dropout, spec.seed),
+            augment: Augment::new(train.augment, data.image, train.order_seed),
+            early_stop: train.early_stop,
+            patience: train.patience,
+            kept: spec
+                .robustness
+                .as_ref()
+                .map_or(Vec::new(), RobustnessSpec::kept),
+            robustness: spec.robustness.clone(),
             stops_at_zero_error: train.stop_at_zero_error.holds(parameters, threshold),
             keeps_coordinates: false,
         })

@@ -10,12 +10,15 @@ use super::loss;
 use super::mask::Mask;
 use super::plan::{Pace, Plan};
 use super::state::State;
-use super::workspace::Workspace;
+use super::workspace::{Workspace, multiply};
+use crate::best::Best;
+use crate::dropout::Dropping;
 use crate::kernel::{
     Forward, Gate, Isa, MOST_OUTPUTS, Middle, Outputs, Panels, Retile, Sheet, TILE, tile_block,
     tile_index,
 };
 
+use crate::robustness::Snapshot;
 use crate::subspace::Subspace;
 
 /// A member in training, apart from the stacked first layer.
@@ -37,6 +40,10 @@ pub(crate) struct Seat {
     /// Outputs of every hidden layer, as tiles; the column after the last unit is 1, for the bias. None where all after the
     /// first layer goes in one pass.
     hidden: Vec<Vec<f32>>,
+    /// What it was after the epochs that its plan keeps.
+    pub(crate) snapshots: Vec<Snapshot<Vec<Dense>>>,
+    /// The best so far, where its plan may end training early.
+    pub(crate) best: Option<Best<Vec<Dense>>>,
     /// Whether an output or a loss was not finite.
     pub(crate) diverged: bool,
     /// Steps completed when it was first seen to have diverged.
@@ -87,6 +94,8 @@ impl Seat {
             column,
             later,
             hidden: Vec::new(),
+            snapshots: state.snapshots,
+            best: state.best,
             diverged: false,
             diverged_at: None,
         };
@@ -145,11 +154,22 @@ impl Seat {
 
     /// Whether all after the first layer goes in one pass.
     fn is_fused(&self) -> bool {
-        self.later.len() == 1 && self.plan.outputs <= MOST_OUTPUTS && self.shifts.is_none()
+        self.later.len() == 1
+            && self.plan.dropout.is_none()
+            && self.plan.outputs <= MOST_OUTPUTS
+            && self.shifts.is_none()
     }
 
     /// From the bank's first layers in `work.first` to this member's outputs in `work.sums`.
-    pub(crate) fn forward(&mut self, isa: Isa, stacked: Panels, work: &mut Workspace, rows: usize) {
+    /// With `dropping`, some units are left out.
+    pub(crate) fn forward(
+        &mut self,
+        isa: Isa,
+        stacked: Panels,
+        work: &mut Workspace,
+        rows: usize,
+        dropping: Option<Dropping>,
+    ) {
         let stride = work.stride;
         let sheet = self.sheet(stacked, stride);
         if self.is_fused() {
@@ -171,6 +191,14 @@ impl Seat {
             columns: self.plan.first() + 1,
             tiles: &mut self.hidden[0],
         });
+        let drop = |layer: usize, tiles: &mut [f32], factors: &mut Vec<f32>| {
+            if let Some(dropping) = dropping {
+                let units = self.plan.hidden[layer];
+                dropping.factors(layer, rows * units, factors);
+                multiply(tiles, units, factors);
+            }
+        };
+        drop(0, &mut self.hidden[0], &mut work.factors);
         for (index, layer) in self.later.iter().enumerate() {
             let (below, above) = self.hidden.split_at_mut(index + 1);
             let rectify = !above.is_empty();
@@ -187,20 +215,29 @@ impl Seat {
                     },
                     rows,
                     columns: units + 1,
-                    tiles: above,
+                    tiles: &mut *above,
                 });
+                drop(index + 1, above, &mut work.factors);
             }
         }
     }
 
     /// From the bank's first layers in `work.first` to a step of every later layer; this member's columns of `work.first` become
     /// the gradients at its first layer's sums.
-    pub(crate) fn step(&mut self, isa: Isa, stacked: Panels, work: &mut Workspace, batch: &[u32]) {
+    pub(crate) fn step(
+        &mut self,
+        isa: Isa,
+        stacked: Panels,
+        work: &mut Workspace,
+        batch: &[u32],
+        step: u64,
+    ) {
         let labels = batch.iter().map(|&sample| self.labels[sample as usize]);
         work.labels.clear();
         work.labels.extend(labels);
         if !self.is_fused() {
-            self.forward(isa, stacked, work, batch.len());
+            let dropping = self.plan.dropout.map(|dropout| dropout.of_step(step));
+            self.forward(isa, stacked, work, batch.len(), dropping);
             self.backward(isa, stacked, work, batch);
             return;
         }
@@ -245,6 +282,13 @@ impl Seat {
                 out: &mut work.sums,
             });
             layer.descend(isa, &self.hidden[index], stride, rows, &work.deltas);
+            if let Some(dropout) = self.plan.dropout {
+                // Units left out are 0, and let no gradient through; the others were made larger.
+                for panel in across.iter() {
+                    let sums = &mut work.sums[panel.first * stride..][..rows * panel.width];
+                    sums.iter_mut().for_each(|sum| *sum *= dropout.scale);
+                }
+            }
             let sheet = Sheet {
                 panels: across,
                 stride,

@@ -4,6 +4,8 @@ use descent_spec::trial::Init;
 
 use super::dense::Dense;
 use super::plan::Plan;
+use crate::best::Best;
+use crate::robustness::Snapshot;
 use crate::stream::Stream;
 use crate::subspace::Coordinates;
 use crate::weights;
@@ -19,6 +21,10 @@ pub(crate) struct State {
     pub(crate) moments: Vec<Vec<Dense>>,
     /// Where a member in a subspace is; its layers follow from it.
     pub(crate) coordinates: Option<Coordinates>,
+    /// What it was after the epochs that its plan keeps, as far as they are over.
+    pub(crate) snapshots: Vec<Snapshot<Vec<Dense>>>,
+    /// The best so far, where its plan may end training early.
+    pub(crate) best: Option<Best<Vec<Dense>>>,
 }
 
 /// Initial weights of a layer with so many inputs and outputs to a weight.
@@ -91,6 +97,14 @@ impl State {
         }
     }
 
+    /// A network that is tested and not trained.
+    pub(crate) fn tested(plan: &Plan, layers: Vec<Dense>) -> Self {
+        Self {
+            coordinates: None,
+            ..Self::untrained(plan, layers)
+        }
+    }
+
     fn untrained(plan: &Plan, layers: Vec<Dense>) -> Self {
         let zeros: Vec<Dense> = layers
             .iter()
@@ -103,6 +117,8 @@ impl State {
             coordinates: plan.subspace.map(|subspace| {
                 Coordinates::origin(subspace.dim as usize, plan.numbers_per_moved())
             }),
+            snapshots: Vec::new(),
+            best: None,
         }
     }
 }

@@ -36,6 +36,8 @@ pub(crate) struct Workspace {
     pub(crate) outputs: Vec<f32>,
     /// One member's labels of a batch.
     pub(crate) labels: Vec<u8>,
+    /// What one layer's units are multiplied by, where some are left out.
+    pub(crate) factors: Vec<f32>,
 }
 
 impl Workspace {
@@ -82,6 +84,7 @@ impl Workspace {
             transposed: vec![0.0; transposed],
             outputs: vec![0.0; most(&|plan| plan.outputs)],
             labels: Vec::with_capacity(stride),
+            factors: Vec::new(),
         }
     }
 
@@ -112,4 +115,18 @@ pub(crate) fn gather(
         columns: width + 1,
         tiles,
     });
+}
+
+/// Multiplies units in tiles of `units + 1` columns, sample by sample.
+pub(crate) fn multiply(tiles: &mut [f32], units: usize, factors: &[f32]) {
+    let block = tile_block(units + 1);
+    for (row, factors) in factors.chunks_exact(units).enumerate() {
+        let first = row / TILE * block + row % TILE * TILE;
+        for (unit, factors) in (0..units).step_by(TILE).zip(factors.chunks(TILE)) {
+            let outputs = &mut tiles[first + unit * TILE..][..factors.len()];
+            for (output, factor) in outputs.iter_mut().zip(factors) {
+                *output *= factor;
+            }
+        }
+    }
 }

@@ -1,8 +1,9 @@
 //! A member's bits are those of the same trial alone: in any pack, in any company, interrupted anywhere.
 
+use descent_spec::robustness::{NormPart, Redraw, RobustnessSpec};
 use descent_spec::trial::{
-    Init, Loss, MaskSpec, ModelSpec, Optimizer, ProjectionKind, Schedule, Scope, SubspaceSpec,
-    TrialSpec,
+    EarlyStop, Init, Loss, MaskSpec, ModelSpec, Optimizer, ProjectionKind, Schedule, Scope,
+    SubspaceSpec, TrialSpec,
 };
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
 
@@ -66,6 +67,25 @@ fn trial(shared: &Shared) -> impl Strategy<Value = TrialSpec> + use<> {
             .prop_map(|(dim, projection)| Some(SubspaceSpec { dim, projection }))
     ];
     let mask = (mask, subspace);
+    let robustness = prop_oneof![
+        3 => Just(None),
+        1 => (any::<bool>(), any::<bool>()).prop_map(|(dropout, article)| {
+            Some(RobustnessSpec {
+                checkpoints: vec![0, 1, 2],
+                tested: vec![1],
+                redraw: if article { Redraw::UnitUniform } else { Redraw::Initial },
+                norm: NormPart::All,
+                dropout,
+            })
+        })
+    ];
+    let dropout = prop_oneof![2 => Just(0.0), 1 => 0.1_f64..0.7];
+    let early = prop_oneof![
+        2 => Just(EarlyStop::Never),
+        1 => Just(EarlyStop::ValidationLoss),
+        1 => Just(EarlyStop::ValidationError)
+    ];
+    let noise = (noise, robustness, dropout, early, 1_u32..3);
     let rest = (0_u64..4, 1_u32..4, any::<bool>(), noise, any::<bool>());
     (hidden, mask, optimizer, schedule, loss, rest).prop_map(
         move |(
@@ -74,7 +94,7 @@ fn trial(shared: &Shared) -> impl Strategy<Value = TrialSpec> + use<> {
             optimizer,
             schedule,
             loss,
-            (seed, epochs, stops, noise, decays),
+            (seed, epochs, stops, (noise, robustness, dropout, early, patience), decays),
         )| {
             let mut spec = spec(1);
             let init = Init::HeNormal;
@@ -90,6 +110,10 @@ fn trial(shared: &Shared) -> impl Strategy<Value = TrialSpec> + use<> {
             spec.train.schedule = schedule;
             spec.train.loss = loss;
             spec.train.epochs = epochs;
+            spec.robustness = robustness;
+            spec.train.dropout = dropout;
+            spec.train.early_stop = early;
+            spec.train.patience = patience;
             spec.train.weight_decay = if decays { 1e-3 } else { 0.0 };
             if stops {
                 spec.train.stop_at_zero_error = Scope::Always;

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use descent_spec::architecture::{After, Architecture, Layer};
+use descent_spec::robustness::{NormPart, Redraw, RobustnessSpec};
 use descent_spec::trial::{
-    Init, Loss, MaskSpec, ModelSpec, Optimizer, ProjectionKind, SubspaceSpec, TrialSpec,
+    AugmentSpec, EarlyStop, Init, Loss, MaskSpec, ModelSpec, Optimizer, ProjectionKind,
+    SubspaceSpec, TrialSpec,
 };
 use descent_training::data::{DataStore, Prepared, prepare};
 use descent_training::device::Device;
@@ -14,7 +16,7 @@ use descent_training::pack::{Member, Pack};
 use descent_training::{open, open_with};
 use tempfile::TempDir;
 
-use crate::trial::{ADAM, Story, key, listen, spec, tensors};
+use crate::trial::{ADAM, Story, dropped, key, listen, spec, tensors};
 
 const ROWS: u32 = 18;
 const COLUMNS: u32 = 17;
@@ -218,6 +220,7 @@ fn loss(
     layers: &[Layer],
     names: &[(String, String)],
     weights: &Weights,
+    factors: &[Vec<Vec<f64>>],
 ) -> f64 {
     let image = data.image.unwrap();
     let mut maps = Maps {
@@ -233,7 +236,7 @@ fn loss(
             .collect(),
     };
     let mut before: Option<Maps> = None;
-    for (layer, (name, norm)) in layers.iter().zip(names) {
+    for (index, (layer, (name, norm))) in layers.iter().zip(names).enumerate() {
         if !layer.is_convolution {
             let (channels, height, width) = maps.extent;
             if channels * height * width != layer.inputs as usize {
@@ -244,6 +247,10 @@ fn loss(
                 }
             }
             maps.extent = (layer.inputs as usize, 1, 1);
+            // Sample by sample; empty where nothing is left out.
+            for (values, factors) in maps.values.iter_mut().zip(&factors[index]) {
+                values.iter_mut().zip(factors).for_each(|(a, f)| *a *= f);
+            }
         }
         let bias = weights.get(&format!("{name}.bias"));
         let mut sums = convolve(layer, &maps, &weights[&format!("{name}.weight")], bias);
@@ -312,6 +319,10 @@ fn one_step_goes_down_the_gradient() {
             let mut spec = network(&folder, architecture, 2);
             spec.data.samples = Some(18);
             spec.train.loss = kind;
+            // Dropout goes with one of the two losses, so that both ways are looked at.
+            if kind == Loss::CrossEntropy {
+                spec.train.dropout = 0.3;
+            }
             spec.train.optimizer = Optimizer::Sgd {
                 lr: 1.0,
                 momentum: 0.0,
@@ -324,6 +335,14 @@ fn one_step_goes_down_the_gradient() {
             let data = prepare(&store.load(hash).unwrap(), &spec.data).unwrap();
             let layers = architecture.layers(2, data.image.unwrap(), 3).unwrap();
             let names = names(architecture, layers.len());
+            let left_out = |(index, layer): (usize, &Layer)| {
+                if layer.is_convolution || spec.train.dropout == 0.0 {
+                    Vec::new()
+                } else {
+                    dropped(&spec, index, 18, layer.inputs as usize)
+                }
+            };
+            let factors: Vec<_> = layers.iter().enumerate().map(left_out).collect();
             let mut weights: Weights = before
                 .iter()
                 .map(|(name, (_, numbers))| {
@@ -343,7 +362,7 @@ fn one_step_goes_down_the_gradient() {
                     let w = f64::from(numbers[index]);
                     let mut at = |value: f64| {
                         weights.get_mut(name).unwrap()[index] = value;
-                        loss(kind, &data, &layers, &names, &weights)
+                        loss(kind, &data, &layers, &names, &weights, &factors)
                     };
                     let slope = (at(w + h) - at(w - h)) / (2.0 * h);
                     at(w);
@@ -370,6 +389,23 @@ fn neither_company_nor_interruption_changes_a_bit() {
     specs[0].train.optimizer = ADAM;
     specs[1].train.weight_decay = 0.01;
     specs[4].train.batch = 7;
+    specs[0].train.dropout = 0.2;
+    specs[1].train.augment = AugmentSpec {
+        shift: 2,
+        flip: true,
+    };
+    for spec in [0, 4] {
+        specs[spec].robustness = Some(RobustnessSpec {
+            checkpoints: vec![0, 1, 3],
+            tested: vec![2],
+            redraw: Redraw::Initial,
+            norm: NormPart::All,
+            dropout: spec == 0,
+        });
+    }
+    specs[2].train.early_stop = EarlyStop::ValidationError;
+    specs[2].train.patience = 1;
+    specs[4].train.dropout = 0.1;
     for (spec, projection) in [(1, ProjectionKind::Dense), (4, ProjectionKind::Fastfood)] {
         let mut within = specs[spec].clone();
         within.subspace = Some(SubspaceSpec {
@@ -407,7 +443,9 @@ fn neither_company_nor_interruption_changes_a_bit() {
     }
     for (spec, story) in specs.iter().zip(stories) {
         assert_eq!(story, alone(&store, spec));
-        assert!(story.result.unwrap().weights.is_some());
+        let result = story.result.unwrap();
+        assert!(result.weights.is_some());
+        assert_eq!(result.details.is_some(), spec.robustness.is_some());
     }
 }
 

@@ -5,14 +5,22 @@ use std::collections::BTreeMap;
 use descent_spec::trial::{Init, Loss, ModelSpec, Optimizer, TrialSpec};
 use descent_training::data::{DataStore, Prepared, prepare};
 
-use crate::trial::{member, spec, start, tensors};
+use crate::trial::{dropped, member, spec, start, tensors};
 
 type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
 /// The loss that training minimises, on all training samples: squared errors summed over outputs, or nats; mean over samples.
-fn loss(kind: Loss, data: &Prepared, depth: u32, weights: &BTreeMap<String, Vec<f64>>) -> f64 {
+/// Hidden units are multiplied by `factors`, layer by layer and sample by sample, where there are some.
+fn loss(
+    kind: Loss,
+    data: &Prepared,
+    depth: u32,
+    weights: &BTreeMap<String, Vec<f64>>,
+    factors: &[Vec<Vec<f64>>],
+) -> f64 {
     let mut total = 0.0;
-    for (x, &label) in data.train_x.chunks_exact(data.inputs).zip(&data.train_y) {
+    let samples = data.train_x.chunks_exact(data.inputs).zip(&data.train_y);
+    for (sample, (x, &label)) in samples.enumerate() {
         let mut units: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
         for layer in 0..=depth {
             let weight = &weights[&format!("layers.{layer}.weight")];
@@ -25,6 +33,10 @@ fn loss(kind: Loss, data: &Prepared, depth: u32, weights: &BTreeMap<String, Vec<
                     if layer < depth { sum.max(0.0) } else { sum }
                 });
             units = sums.collect();
+            if let Some(factors) = factors.get(layer as usize) {
+                let factors = &factors[sample];
+                units.iter_mut().zip(factors).for_each(|(a, f)| *a *= f);
+            }
         }
         let label = usize::from(label);
         total += match kind {
@@ -50,14 +62,18 @@ fn one_step(spec: &TrialSpec) -> (Tensors, Tensors) {
 
 #[test]
 fn one_step_goes_down_the_gradient() {
-    for (kind, depth) in [
-        (Loss::Squared, 1),
-        (Loss::CrossEntropy, 2),
-        (Loss::Squared, 3),
+    for (kind, depth, dropout) in [
+        (Loss::Squared, 1, 0.0),
+        (Loss::CrossEntropy, 2, 0.0),
+        (Loss::Squared, 3, 0.0),
+        (Loss::CrossEntropy, 1, 0.4),
+        (Loss::Squared, 3, 0.25),
     ] {
         let mut spec = spec(9);
         spec.model = ModelSpec::uniform(9, depth, Init::HeNormal);
         spec.train.loss = kind;
+        spec.train.dropout = dropout;
+        spec.seed = 5;
         spec.train.batch = 60;
         spec.train.epochs = 2;
         spec.train.optimizer = Optimizer::Sgd {
@@ -79,6 +95,10 @@ fn one_step_goes_down_the_gradient() {
                 )
             })
             .collect();
+        let layers = if dropout > 0.0 { depth as usize } else { 0 };
+        let factors: Vec<_> = (0..layers)
+            .map(|layer| dropped(&spec, layer, 60, 9))
+            .collect();
         let mut compared = 0;
         for (name, (_, numbers)) in &before {
             if !name.starts_with("layers.") {
@@ -88,7 +108,7 @@ fn one_step_goes_down_the_gradient() {
                 let h = 1e-6;
                 let mut at = |value: f64| {
                     weights.get_mut(name).unwrap()[index] = value;
-                    loss(kind, &data, depth, &weights)
+                    loss(kind, &data, depth, &weights, &factors)
                 };
                 let w = f64::from(numbers[index]);
                 let slope = (at(w + h) - at(w - h)) / (2.0 * h);

@@ -17,6 +17,7 @@ mod freedom;
 mod gradient;
 mod mask;
 mod reference;
+mod robustness;
 mod rules;
 mod stream;
 mod subspace;

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use descent_spec::asked::Asked;
 use descent_spec::outcome::{Measurement, TrialResult};
 use descent_spec::trial::{
-    DataSpec, EvaluateSpec, Experiment, Init, Inputs, Labels, Loss, MaskSpec, ModelSpec, NoiseKind,
-    Optimizer, Schedule, Scope, Spread, TrainSpec, TrialSpec,
+    AugmentSpec, DataSpec, EarlyStop, EvaluateSpec, Experiment, Init, Inputs, Labels, Loss,
+    MaskSpec, ModelSpec, NoiseKind, Optimizer, Schedule, Scope, Spread, TrainSpec, TrialSpec,
 };
 use descent_training::data::DataStore;
 use descent_training::device::Device;
 use descent_training::open;
 use descent_training::pack::{Event, Member, Pack};
+use descent_training::stream::Stream;
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 
@@ -50,6 +51,10 @@ pub(crate) fn spec(width: u32) -> TrialSpec {
             schedule: Schedule::Constant,
             schedule_scope: Scope::Always,
             weight_decay: 0.0,
+            dropout: 0.0,
+            augment: AugmentSpec::default(),
+            early_stop: EarlyStop::Never,
+            patience: 10,
             batch: 16,
             epochs: 3,
             order_seed: 0,
@@ -64,6 +69,7 @@ pub(crate) fn spec(width: u32) -> TrialSpec {
             every: 1,
         },
         asked: Asked::Nothing,
+        robustness: None,
         seed: 0,
     }
 }
@@ -145,6 +151,28 @@ pub(crate) fn listen(
 /// One trial alone.
 pub(crate) fn alone(spec: &TrialSpec) -> Story {
     finish(vec![member(0, spec)], u32::MAX).remove(0)
+}
+
+/// What dropout multiplies the units of a layer by in the first step, told sample by sample of the data (whose batch is all of them).
+pub(crate) fn dropped(
+    spec: &TrialSpec,
+    layer: usize,
+    samples: usize,
+    units: usize,
+) -> Vec<Vec<f64>> {
+    let mut order: Vec<usize> = (0..samples).collect();
+    Stream::new("order", spec.train.order_seed, 0).shuffle(&mut order);
+    let mut stream = Stream::new(&format!("dropout/{layer}"), spec.seed, 0);
+    let share = spec.train.dropout;
+    let mut factors = vec![Vec::new(); samples];
+    for sample in order {
+        let factor = |_| {
+            let out = f64::from(stream.u32()) < share * 4_294_967_296.0;
+            if out { 0.0 } else { 1.0 / (1.0 - share) }
+        };
+        factors[sample] = (0..units).map(factor).collect();
+    }
+    factors
 }
 
 /// Tensors of a safetensors file by name, single precision.

@@ -431,6 +431,8 @@ async fn every_documented_column_is_there_and_every_column_is_documented() {
         "description_length",
         "description_length_blocks",
         "degrees_of_freedom",
+        "layer_robustness",
+        "memorization",
     ] {
         let section = page.split(&format!("\n## `{view}`")).nth(1).expect(view);
         let section = section.split("\n## ").next().unwrap();

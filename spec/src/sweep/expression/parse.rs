@@ -320,7 +320,7 @@ impl Class {
         match key.setting().kind {
             Kind::Boolean => Self::Boolean,
             Kind::Integer { .. } | Kind::Float { .. } => Self::Number,
-            Kind::Word(_) | Kind::Text { .. } | Kind::Layers => Self::Text,
+            Kind::Word(_) | Kind::Text { .. } | Kind::Layers | Kind::Epochs => Self::Text,
         }
     }
 

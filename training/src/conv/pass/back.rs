@@ -20,6 +20,10 @@ impl Pass {
             self.weigh(index, gradient, batch);
             if index > 0 {
                 self.descend(index, weights, batch);
+                let factors = &self.units[index].factors;
+                for (gradient, factor) in self.behind.iter_mut().zip(factors) {
+                    *gradient *= factor;
+                }
             }
         }
     }

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use descent_spec::asked::Asked;
 use descent_spec::outcome::{Measurement, TrialResult};
 use descent_spec::trial::{
-    DataSpec, EvaluateSpec, Experiment, Init, Inputs, Labels, Loss, MaskSpec, ModelSpec, NoiseKind,
-    Optimizer, Schedule, Scope, Spread, TrainSpec, TrialSpec,
+    AugmentSpec, DataSpec, EarlyStop, EvaluateSpec, Experiment, Init, Inputs, Labels, Loss,
+    MaskSpec, ModelSpec, NoiseKind, Optimizer, Schedule, Scope, Spread, TrainSpec, TrialSpec,
 };
 
 use super::super::stack::Stack;
@@ -53,6 +53,10 @@ fn spec(width: u32, depth: u32, change: impl FnOnce(&mut TrialSpec)) -> TrialSpe
             schedule: Schedule::Constant,
             schedule_scope: Scope::Always,
             weight_decay: 0.0,
+            dropout: 0.0,
+            augment: AugmentSpec::default(),
+            early_stop: EarlyStop::Never,
+            patience: 10,
             batch: 16,
             epochs: 3,
             order_seed: 0,
@@ -66,6 +70,7 @@ fn spec(width: u32, depth: u32, change: impl FnOnce(&mut TrialSpec)) -> TrialSpe
             every: 1,
         },
         asked: Asked::Nothing,
+        robustness: None,
         seed: u64::from(width),
     };
     change(&mut spec);
