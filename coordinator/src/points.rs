@@ -7,7 +7,6 @@ use descent_spec::grid::{Grid, Point};
 use descent_spec::setting::{Kind, Setting};
 use descent_spec::shape;
 use descent_spec::sweep::{Artifacts, Mistakes, RunSettings, Sweep};
-use descent_spec::trial::ModelSpec;
 
 use crate::store::{Axis, AxisKind, NewTrial, Slice, SweepRow, TrialColumns};
 
@@ -116,10 +115,6 @@ pub(crate) fn axes(sweep: &Sweep) -> Vec<Axis> {
 
 fn columns(point: &Point) -> TrialColumns {
     let spec = &point.spec;
-    let ridge = match spec.model {
-        ModelSpec::Mlp { .. } | ModelSpec::Conv { .. } | ModelSpec::Closed(_) => 0.0,
-        ModelSpec::Features { ridge, .. } => ridge,
-    };
     TrialColumns {
         width: spec.model.width().into(),
         depth: spec.model.depth().into(),
@@ -127,7 +122,7 @@ fn columns(point: &Point) -> TrialColumns {
         samples: signed(u64::from(point.shape.train_samples)),
         outputs: point.shape.outputs.into(),
         label_noise: spec.data.label_noise,
-        ridge,
+        ridge: spec.model.ridge(),
         weight_decay: spec.train.weight_decay,
         epochs: spec.train.epochs.into(),
         model: spec.model.word(),

@@ -19,7 +19,6 @@ mod freedom;
 mod kernel;
 mod mlp;
 mod open;
-mod optimizer;
 pub mod pack;
 mod robustness;
 mod samples;

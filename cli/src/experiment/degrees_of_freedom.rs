@@ -176,7 +176,7 @@ fn picture(title: &str, answers: &[Rows]) -> Result<Picture, String> {
                 },
             },
             Facet {
-                y: ("test − train loss".to_owned(), Along::FromZero),
+                y: ("test − train loss".to_owned(), Along::Log),
                 height: 160.0,
                 series: curves(&|point| point.gap),
                 levels: Vec::new(),

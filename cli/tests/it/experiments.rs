@@ -151,7 +151,7 @@ fn description_length() {
                 "dataset = \"mnist\"\nsamples = 20\ntest_samples = 9",
             ),
             (model, small_model),
-            ("epochs = 20", "epochs = 2"),
+            ("epochs = 12", "epochs = 2"),
             ("steps = 500", "steps = 2"),
             ("count = 3", "count = 1"),
         ];
@@ -168,20 +168,20 @@ fn degrees_of_freedom() {
         "degrees-of-freedom.toml",
         "degrees-of-freedom",
         &[
-            ("samples = 1000", "samples = 32\ntest_samples = 20"),
-            ("draws = 512", "draws = 16"),
+            ("samples = 500", "samples = 32\ntest_samples = 20"),
+            ("draws = 256", "draws = 16"),
             ("epochs = 100", "epochs = 3"),
             ("[2, 5, 10, 20, 50, 100]", "[2, 3]"),
         ],
     );
     let exact = sandbox.ok(
-        "--format csv sql SELECT(COUNT(*)),MAX(ABS(freedom_mean/closed_form_mean-1))<1e-6,MAX(closed_form_mean)FROM(degrees_of_freedom)WHERE(model='linear')",
+        "--format csv sql SELECT(COUNT(*)),MAX(ABS(freedom_mean/closed_form_mean-1))<1e-6,MAX(ridge)FROM(degrees_of_freedom)WHERE(model='linear')",
     );
     assert!(
         exact
             .lines()
             .nth(1)
-            .is_some_and(|line| line.starts_with("5,1,")),
+            .is_some_and(|line| line.starts_with("5,1,1000")),
         "{exact}"
     );
     assert!(
@@ -250,7 +250,7 @@ fn codes_and_repeated_fits_that_cannot_be_are_refused_with_the_way_out() {
             "must not end earlier",
         ),
         (freedom, "epsilon = 0.01", "epsilon = 0.0", "above 0.0"),
-        (freedom, "draws = 8", "draws = 0", "from 1"),
+        (freedom, "draws = 5", "draws = 0", "from 1"),
     ];
     for (file, from, to, told) in table {
         sandbox.file("bad.toml", &shrunk(file, &[(from, to)]));

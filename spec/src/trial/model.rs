@@ -32,6 +32,15 @@ impl ModelSpec {
         }
     }
 
+    /// λ of ‖Φa − y‖² + λ‖a‖²; 0 where nothing is solved for with one.
+    #[must_use]
+    pub const fn ridge(&self) -> f64 {
+        match self {
+            Self::Features { ridge, .. } | Self::Closed(Closed::Linear { ridge }) => *ridge,
+            Self::Mlp { .. } | Self::Conv { .. } | Self::Closed(Closed::Interpolator { .. }) => 0.0,
+        }
+    }
+
     /// Whether it is solved for, not trained by steps.
     #[must_use]
     pub const fn is_closed_form(&self) -> bool {

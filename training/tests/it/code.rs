@@ -3,6 +3,9 @@
 use descent_spec::details::{Code, DescriptionLength, Details};
 use descent_spec::params::Params;
 use descent_spec::trial::TrialSpec;
+use descent_training::data::{DataStore, prepare};
+use descent_training::device::Device;
+use descent_training::open;
 use descent_training::pack::{Event, Member};
 
 use crate::trial::{Story, finish, key, member, start};
@@ -234,4 +237,62 @@ fn convolution_networks_send_labels_too() {
     resumed.checkpoint = pack.checkpoint(0);
     let resumed = stories(vec![resumed], 2).remove(0);
     assert_eq!(resumed.result, whole.result);
+}
+
+/// IDX files of `labels.len()` training images of 2 × 2 pixels, no two alike, and two test images.
+fn write_idx(folder: &std::path::Path, labels: &[u8]) {
+    let write = |part: &str, labels: &[u8]| {
+        let count = u32::try_from(labels.len()).unwrap().to_be_bytes();
+        let two = 2_u32.to_be_bytes();
+        let image = |index: usize| [index as u8, (index * 7) as u8, (index * 31) as u8, 9];
+        let pixels: Vec<u8> = (0..labels.len()).flat_map(image).collect();
+        let pixels = [&[0, 0, 8, 3], &count[..], &two, &two, &pixels].concat();
+        let classes = [&[0, 0, 8, 1], &count[..], labels].concat();
+        std::fs::write(folder.join(format!("{part}-images-idx3-ubyte")), pixels).unwrap();
+        std::fs::write(folder.join(format!("{part}-labels-idx1-ubyte")), classes).unwrap();
+    };
+    std::fs::create_dir(folder).unwrap();
+    write("train", labels);
+    write("t10k", &[0, 1]);
+}
+
+#[test]
+fn a_block_chooses_nothing_by_its_own_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = DataStore::new(vec![folder.path().to_owned()]);
+    let settings = |name: &str| {
+        let more = r#""model.width":6,"train.batch":8,"train.epochs":30,"evaluate.points":12,"code.holdout":0.3"#;
+        spec(&format!(r#""data.dataset":"{name}",{more}"#))
+    };
+    let mut labels: Vec<u8> = (0..32).map(|index| u8::from(index > 15)).collect();
+    write_idx(&folder.path().join("plain"), &labels);
+    // The other half of the message, in the order in which it is sent, says the opposite.
+    let plain = settings("plain");
+    let dataset = store.load(store.describe("plain").unwrap().hash).unwrap();
+    let order = prepare(&dataset, &plain.data).unwrap().train_index;
+    for &sample in &order[16..] {
+        labels[sample] = 1 - labels[sample];
+    }
+    write_idx(&folder.path().join("flipped"), &labels);
+    let blocks = [plain, settings("flipped")].map(|spec| {
+        let member = Member {
+            key: 0,
+            data: store.describe(&spec.data.dataset).unwrap().hash,
+            spec,
+            checkpoint: None,
+            parent_weights: None,
+        };
+        let (mut pack, mut events) = open(vec![member], &store, &Device::Cpu);
+        while !pack.progress().is_empty() {
+            events.extend(pack.advance(50));
+        }
+        let mut story = Story::default();
+        events.into_iter().for_each(|event| story.hear(event));
+        description(&story).blocks.clone()
+    });
+    let [plain, flipped] = &blocks;
+    assert_eq!((plain.len(), &plain[..2]), (3, &flipped[..2]));
+    assert_eq!(plain[2].epoch, flipped[2].epoch);
+    assert_ne!(plain[2].bits, flipped[2].bits);
+    assert!(plain[2].epoch.is_some_and(|epoch| epoch > 1), "{plain:?}");
 }
