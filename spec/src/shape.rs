@@ -1,12 +1,16 @@
 //! Arithmetic of shapes: how many parameters a model has, what training it costs, how much memory it takes.
 
+mod subspace;
+
+pub use self::subspace::SUBSPACE_PARAMETERS;
+
+use self::subspace::{projection_flops, subspace_bytes};
 use crate::architecture::{Architecture, Layer};
 use crate::asked::{Asked, CodeSpec, FreedomSpec};
 use crate::data::{Image, KnownData};
 use crate::robustness::{changed_flops, with_kept};
 use crate::trial::{
-    DataSpec, EvaluateSpec, ModelSpec, Optimizer, ProjectionKind, Scope, Spread, SubspaceSpec,
-    TrialSpec,
+    DataSpec, EvaluateSpec, ModelSpec, Optimizer, Scope, Spread, SubspaceSpec, TrialSpec,
 };
 
 /// The samples that a trial sees, and their extent.
@@ -252,47 +256,6 @@ fn cost_once(spec: &TrialSpec, shape: &DataShape, measurements: u32) -> f64 {
         }
         ModelSpec::Closed(closed) => closed.cost(shape),
     }
-}
-
-/// Operations of P·z and Pᵀ·g together. Fastfood's blocks are as long as the power of two above d, and each is transformed
-/// twice for either.
-fn projection_flops(subspace: SubspaceSpec, parameters: u64) -> f64 {
-    let (dim, parameters) = (f64::from(subspace.dim), parameters as f64);
-    match subspace.projection {
-        ProjectionKind::Dense => 4.0 * dim * parameters,
-        ProjectionKind::Sparse => 2.0 * dim * parameters.sqrt(),
-        ProjectionKind::Fastfood => {
-            let stages = f64::from(u64::from(subspace.dim).next_power_of_two().trailing_zeros());
-            4.0 * parameters * (stages + 1.0)
-        }
-    }
-}
-
-/// Parameters that a network in a subspace has fewer of: projections name each by 31 bits.
-pub const SUBSPACE_PARAMETERS: u64 = 1 << 31;
-
-/// Bytes of a projection P and of what is computed through it: initial and present parameters, their gradient, and d numbers
-/// with their gradient and moments.
-fn subspace_bytes(subspace: SubspaceSpec, parameters: u64) -> u64 {
-    const WORD: u64 = 4;
-    let dim = u64::from(subspace.dim);
-    let projection = match subspace.projection {
-        // Rows are padded to whole tiles of 16.
-        ProjectionKind::Dense => parameters.next_multiple_of(16).saturating_mul(dim),
-        // A word for each number that is not 0, and two for where each row begins; twice the first while it is drawn.
-        ProjectionKind::Sparse => dim
-            .saturating_mul(parameters.isqrt() + 1)
-            .saturating_add(parameters)
-            .saturating_mul(2),
-        // A diagonal, and a permutation with signs; the last block may be almost empty.
-        ProjectionKind::Fastfood => parameters
-            .saturating_add(2 * dim.next_power_of_two())
-            .saturating_mul(2),
-    };
-    projection
-        .saturating_add(parameters.saturating_mul(3))
-        .saturating_add(dim.saturating_mul(4))
-        .saturating_mul(WORD)
 }
 
 /// Operations of a trial's steps between its subspace and its parameters.

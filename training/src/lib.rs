@@ -19,6 +19,7 @@ mod freedom;
 mod kernel;
 mod mlp;
 mod open;
+mod optimizer;
 pub mod pack;
 mod robustness;
 mod samples;

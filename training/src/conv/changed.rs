@@ -2,9 +2,10 @@
 
 use descent_spec::robustness::NormPart;
 
-use super::member::{Trained, keep};
+use super::member::Trained;
 use super::network::{Place, Role};
 use crate::ending::Tally;
+use crate::optimizer::keep;
 use crate::robustness::{Anew, Subject};
 
 /// All numbers of a network: those that are trained, and running statistics.

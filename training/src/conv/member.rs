@@ -7,7 +7,6 @@ use descent_spec::outcome::Measurement;
 use descent_spec::shape::CONV_BLOCK;
 
 use super::changed::{Numbers, Tester};
-use super::descend::{Descend, Moments};
 use super::network::{Network, Role};
 use super::pass::Pass;
 use super::state::State;
@@ -17,6 +16,7 @@ use crate::dropout::Dropout;
 use crate::ending::{Ending, Place, Standing, Tally};
 use crate::kernel::Isa;
 use crate::mlp::{Plan, loss};
+use crate::optimizer::{Descend, Moments, keep};
 use crate::pack::Event;
 use crate::robustness::{self, Snapshot};
 use crate::subspace::Subspace;
@@ -148,10 +148,10 @@ impl Trained {
         if let Some(mask) = mask {
             keep(mask, &mut self.gradient);
         }
-        let factor = plan.factor(state.step);
+        let by = plan.coefficients(state.step);
         if let Some(subspace) = subspace {
             // Weights decay as they do outside; biases do not.
-            let decay = plan.decay as f32;
+            let decay = by.decay;
             for parameter in &network.parameters {
                 if decay != 0.0 && matches!(parameter.role, Role::Weight { .. }) {
                     let range = parameter.range.clone();
@@ -162,30 +162,21 @@ impl Trained {
                 }
             }
             subspace.sides().1.copy_from_slice(&self.gradient);
-            subspace.step(self.isa, plan.optimizer, factor, state.step);
+            subspace.step(self.isa, &by);
             state.theta.copy_from_slice(subspace.theta());
             return finite;
         }
         for parameter in &network.parameters {
             let range = parameter.range.clone();
-            let moments = match state.moments.as_mut_slice() {
-                [velocity] => Moments::Velocity(&mut velocity[range.clone()]),
-                [first, second] => {
-                    Moments::Both(&mut first[range.clone()], &mut second[range.clone()])
-                }
-                _ => unreachable!("optimizers have one moment or two"),
-            };
             self.isa.run(Descend {
-                optimizer: plan.optimizer,
-                factor,
-                step: state.step,
-                decay: match parameter.role {
-                    Role::Weight { .. } => plan.decay as f32,
+                by: &by,
+                decay: Some(match parameter.role {
+                    Role::Weight { .. } => by.decay,
                     Role::Bias | Role::Scale => 0.0,
-                },
+                }),
                 weights: &mut state.theta[range.clone()],
-                gradient: &self.gradient[range],
-                moments,
+                gradient: &self.gradient[range.clone()],
+                moments: Moments::of(&mut state.moments, range),
             });
         }
         finite
@@ -301,14 +292,5 @@ impl Trained {
             }
         }
         tally
-    }
-}
-
-/// Sets to 0 what a mask drops.
-pub(super) fn keep(mask: &[f32], values: &mut [f32]) {
-    for (value, &kept) in values.iter_mut().zip(mask) {
-        if kept == 0.0 {
-            *value = 0.0;
-        }
     }
 }

@@ -8,7 +8,6 @@
 mod after;
 mod changed;
 mod correlate;
-mod descend;
 mod gradient;
 mod member;
 mod network;
@@ -22,7 +21,7 @@ use std::sync::Arc;
 
 use descent_spec::trial::ModelSpec;
 
-use self::member::{Start, Trained, keep};
+use self::member::{Start, Trained};
 use self::network::Network;
 use self::state::State;
 use crate::checkpoint;
@@ -31,6 +30,7 @@ use crate::data::{DataStore, Prepared};
 use crate::ending::Place;
 use crate::kernel::Isa;
 use crate::mlp::Plan;
+use crate::optimizer::keep;
 use crate::pack::{Event, Member, Pack, Progress, TrainError};
 use crate::samples::samples;
 use crate::subspace::{Projection, Subspace};

@@ -78,7 +78,7 @@ pub(crate) fn step(
             }
         }
     }
-    subspace.step(isa, plan.optimizer, plan.factor(step), step);
+    subspace.step(isa, &plan.coefficients(step));
     let mut theta = subspace.theta();
     for (index, (rows, units)) in plan.each_shape().enumerate() {
         let (flat, after) = theta.split_at(rows * units);

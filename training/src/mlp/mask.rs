@@ -4,6 +4,7 @@ use descent_spec::trial::MaskSpec;
 
 use super::dense::Dense;
 use super::plan::Plan;
+use crate::optimizer::keep;
 use crate::stream::Stream;
 
 /// 1 for every weight that is kept and 0 for the others, in the shapes of the layers; biases are always kept.
@@ -36,11 +37,7 @@ impl Mask {
     /// Sets the weights that are not kept to 0.
     pub(crate) fn apply(&self, layers: &mut [Dense]) {
         for (layer, mask) in layers.iter_mut().zip(&self.layers) {
-            for (value, &kept) in layer.values.iter_mut().zip(&mask.values) {
-                if kept == 0.0 {
-                    *value = 0.0;
-                }
-            }
+            keep(&mask.values, &mut layer.values);
         }
     }
 }

@@ -10,6 +10,7 @@ use descent_spec::trial::{
 use crate::augment::Augment;
 use crate::data::Prepared;
 use crate::dropout::Dropout;
+use crate::optimizer::Coefficients;
 use crate::pack::TrainError;
 use crate::stream::Stream;
 
@@ -215,23 +216,13 @@ impl Plan {
 
     /// What changes from step to step, for the step that follows `step` steps.
     pub(crate) fn pace(&self, step: u64) -> Pace {
-        let factor = self.factor(step);
-        match self.optimizer {
-            Optimizer::Sgd { lr, .. } => Pace {
-                rate: (lr * factor) as f32,
-                root: 0.0,
-            },
-            Optimizer::Adam {
-                lr, beta1, beta2, ..
-            } => {
-                let steps = (step + 1) as f64;
-                let root = 1.0 / libm::sqrt(1.0 - libm::pow(beta2, steps));
-                Pace {
-                    rate: (lr * factor / (1.0 - libm::pow(beta1, steps))) as f32,
-                    root: root as f32,
-                }
-            }
-        }
+        let Coefficients { rate, root, .. } = self.coefficients(step);
+        Pace { rate, root }
+    }
+
+    /// What the optimizer multiplies with in the step that follows `step` steps.
+    pub(crate) fn coefficients(&self, step: u64) -> Coefficients {
+        Coefficients::new(self.optimizer, self.factor(step), self.decay, step)
     }
 
     /// The learning rate's factor for the step that follows `step` steps.

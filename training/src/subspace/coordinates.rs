@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use descent_spec::trial::Optimizer;
-
 use super::projection::Projection;
 use crate::kernel::Isa;
+use crate::optimizer::{Coefficients, Descend, Moments, keep};
 
 /// What changes in a subspace: all that a checkpoint holds besides the step.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,11 +79,19 @@ impl Subspace {
         &self.coordinates
     }
 
-    /// One step of z down Pᵀ·g, and θ at its new place. `factor` is the schedule's, `step` counts those before this one.
-    pub(crate) fn step(&mut self, isa: Isa, optimizer: Optimizer, factor: f64, step: u64) {
+    /// One step of z down Pᵀ·g, and θ at its new place. z itself does not decay.
+    pub(crate) fn step(&mut self, isa: Isa, by: &Coefficients) {
         self.projection
             .pull(isa, &self.gradient, &mut self.pulled, &mut self.scratch);
-        descend(&mut self.coordinates, &self.pulled, optimizer, factor, step);
+        let Coordinates { z, moments } = &mut self.coordinates;
+        let all = 0..z.len();
+        isa.run(Descend {
+            by,
+            decay: None,
+            weights: z,
+            gradient: &self.pulled,
+            moments: Moments::of(moments, all),
+        });
         self.place(isa);
     }
 
@@ -93,47 +100,8 @@ impl Subspace {
         let z = &self.coordinates.z;
         self.projection
             .add(isa, z, &mut self.theta, &mut self.scratch);
-        for (theta, &kept) in self.theta.iter_mut().zip(self.kept.iter().flatten()) {
-            if kept == 0.0 {
-                *theta = 0.0;
-            }
+        if let Some(kept) = &self.kept {
+            keep(kept, &mut self.theta);
         }
-    }
-}
-
-/// The rules of [`Rule`](crate::kernel::Rule), on z. Products and sums are rounded one by one: the same bits everywhere.
-fn descend(at: &mut Coordinates, gradient: &[f32], optimizer: Optimizer, factor: f64, step: u64) {
-    match (optimizer, at.moments.as_mut_slice()) {
-        (Optimizer::Sgd { lr, momentum }, [velocity]) => {
-            let (rate, momentum) = ((lr * factor) as f32, momentum as f32);
-            for ((z, v), g) in at.z.iter_mut().zip(velocity).zip(gradient) {
-                *v = momentum * *v + g;
-                *z -= rate * *v;
-            }
-        }
-        (
-            Optimizer::Adam {
-                lr,
-                beta1,
-                beta2,
-                epsilon,
-            },
-            [first, second],
-        ) => {
-            let steps = (step + 1) as f64;
-            let rate = (lr * factor / (1.0 - libm::pow(beta1, steps))) as f32;
-            let root = (1.0 / libm::sqrt(1.0 - libm::pow(beta2, steps))) as f32;
-            // Not 0: a coordinate that never had a gradient stays where it is.
-            let epsilon = epsilon.max(f64::from(f32::MIN_POSITIVE)) as f32;
-            let (rest1, rest2) = ((1.0 - beta1) as f32, (1.0 - beta2) as f32);
-            let (beta1, beta2) = (beta1 as f32, beta2 as f32);
-            let moments = first.iter_mut().zip(second);
-            for ((z, (m, s)), g) in at.z.iter_mut().zip(moments).zip(gradient) {
-                *m = beta1 * *m + rest1 * g;
-                *s = beta2 * *s + rest2 * (g * g);
-                *z -= rate * *m / (root * s.sqrt() + epsilon);
-            }
-        }
-        _ => unreachable!("coordinates have the moments of their optimizer"),
     }
 }

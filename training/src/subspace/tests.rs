@@ -4,6 +4,7 @@ use descent_spec::trial::{Optimizer, ProjectionKind, SubspaceSpec};
 
 use super::{Coordinates, Projection, Subspace};
 use crate::kernel::{Hadamard, Isa};
+use crate::optimizer::Coefficients;
 use crate::stream::Stream;
 
 fn isas() -> Vec<Isa> {
@@ -264,7 +265,7 @@ fn a_step_moves_theta_along_the_columns() {
         let g = numbers("g", 400);
         for step in 0..2 {
             subspace.sides().1.copy_from_slice(&g);
-            subspace.step(isa, optimizer, 1.0, step);
+            subspace.step(isa, &Coefficients::new(optimizer, 1.0, 0.0, step));
         }
         // v = g, then 1.5 g: z = −0.5·2.5·Pᵀg.
         let pulled = pull(&p, isa, &g, 10);
