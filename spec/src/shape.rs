@@ -9,9 +9,7 @@ use crate::architecture::{Architecture, Layer};
 use crate::asked::{Asked, CodeSpec, FreedomSpec};
 use crate::data::{Image, KnownData};
 use crate::robustness::{changed_flops, with_kept};
-use crate::trial::{
-    DataSpec, EvaluateSpec, ModelSpec, Optimizer, Scope, Spread, SubspaceSpec, TrialSpec,
-};
+use crate::trial::{DataSpec, EvaluateSpec, ModelSpec, Optimizer, Spread, SubspaceSpec, TrialSpec};
 
 /// The samples that a trial sees, and their extent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,18 +93,6 @@ impl DataShape {
         f64::from(self.train_samples)
             + f64::from(self.validation_samples)
             + f64::from(self.test_samples)
-    }
-}
-
-impl Scope {
-    /// Whether a rule of this scope holds for a network of so many parameters. `threshold` is n·K.
-    #[must_use]
-    pub const fn holds(self, parameters: u64, threshold: u64) -> bool {
-        match self {
-            Self::Never => false,
-            Self::BelowThreshold => parameters < threshold,
-            Self::Always => true,
-        }
     }
 }
 

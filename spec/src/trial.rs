@@ -236,6 +236,18 @@ words!(
     }
 );
 
+impl Scope {
+    /// Whether a rule of this scope holds for a network of so many parameters. `threshold` is n·K.
+    #[must_use]
+    pub const fn holds(self, parameters: u64, threshold: u64) -> bool {
+        match self {
+            Self::Never => false,
+            Self::BelowThreshold => parameters < threshold,
+            Self::Always => true,
+        }
+    }
+}
+
 words!(
     /// What ends training early.
     EarlyStop {

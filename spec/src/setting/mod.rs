@@ -4,6 +4,7 @@
 //! identity all read this table and nothing else.
 
 mod applies;
+mod bounds;
 mod kind;
 mod table;
 

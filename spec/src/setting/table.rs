@@ -1,5 +1,6 @@
 //! The table itself, sorted by name.
 
+use super::bounds::{BELOW_ONE, COUNT, SCOPE, SEED, SHARE, STRENGTH, U32_MAX};
 use super::{Applies, Bound, Condition, Fallback, Kind, MAX_UNITS, Setting, Test};
 
 /// Makes the keys and the table from one list, so that `SETTINGS[key as usize]` is the key's row.
@@ -34,34 +35,6 @@ macro_rules! settings {
         ),+];
     };
 }
-
-const U32_MAX: u64 = u32::MAX as u64;
-/// A count of at least one thing.
-const COUNT: Kind = Kind::Integer {
-    min: 1,
-    max: U32_MAX,
-};
-/// Sweep files and databases hold whole numbers up to 2⁶³ − 1.
-const SEED: Kind = Kind::Integer {
-    min: 0,
-    max: i64::MAX as u64,
-};
-/// A share.
-const SHARE: Kind = Kind::Float {
-    min: Bound::Closed(0.0),
-    max: Bound::Closed(1.0),
-};
-/// A decay or a momentum.
-const BELOW_ONE: Kind = Kind::Float {
-    min: Bound::Closed(0.0),
-    max: Bound::Open(1.0),
-};
-/// A standard deviation or a strength that may be 0.
-const STRENGTH: Kind = Kind::Float {
-    min: Bound::Closed(0.0),
-    max: Bound::Closed(1e3),
-};
-const SCOPE: Kind = Kind::Word(&["never", "below-threshold", "always"]);
 
 const CLOSED_FORMS: &[&str] = &[
     "fourier-features",
