@@ -2,6 +2,7 @@
 
 use crate::shape::DataShape;
 use crate::state::words;
+use crate::trial::FeatureKind;
 
 words!(
     /// The numbers that a closed form is computed in.
@@ -30,11 +31,44 @@ pub enum Closed {
         /// Ridge λ of ‖Xw − y‖² + λ‖w‖²; 0 is least squares, of minimum norm where it interpolates.
         ridge: f64,
     },
+    /// The limit of infinitely many random features: the function of least norm in their kernel's space.
+    Kernel {
+        /// The features.
+        kind: FeatureKind,
+        /// Kernel bandwidth (Fourier only).
+        bandwidth: f64,
+        /// Ridge λ of ‖f − y‖² + λ‖f‖²; 0 interpolates.
+        ridge: f64,
+    },
+}
+
+/// The word of `model.kind` for a kernel.
+const fn kernel_word(kind: FeatureKind) -> &'static str {
+    match kind {
+        FeatureKind::Fourier => "fourier-kernel",
+        FeatureKind::Relu => "relu-kernel",
+    }
 }
 
 impl Closed {
     /// The words of `model.kind`.
-    pub(crate) const WORDS: &'static [&'static str] = &["interpolator", "linear"];
+    pub(crate) const WORDS: &'static [&'static str] =
+        &["interpolator", "linear", "fourier-kernel", "relu-kernel"];
+
+    /// The features that a kernel is the limit of, by the word of `model.kind`.
+    pub(crate) fn kernel(word: &str) -> Option<FeatureKind> {
+        let kinds = [FeatureKind::Fourier, FeatureKind::Relu];
+        kinds.into_iter().find(|&kind| kernel_word(kind) == word)
+    }
+
+    /// Its ridge λ; 0 where it has none.
+    #[must_use]
+    pub const fn ridge(&self) -> f64 {
+        match self {
+            Self::Interpolator { .. } => 0.0,
+            Self::Linear { ridge } | Self::Kernel { ridge, .. } => *ridge,
+        }
+    }
 
     /// The word of `model.kind`.
     #[must_use]
@@ -42,15 +76,17 @@ impl Closed {
         match self {
             Self::Interpolator { .. } => "interpolator",
             Self::Linear { .. } => "linear",
+            Self::Kernel { kind, .. } => kernel_word(*kind),
         }
     }
 
-    /// Count of weights with d inputs, n samples and K outputs: 2n + d, or d·K.
+    /// Count of weights with d inputs, n samples and K outputs: 2n + d, d·K, or n·K.
     #[must_use]
     pub fn parameters(&self, inputs: u32, samples: u32, outputs: u32) -> u64 {
         match self {
             Self::Interpolator { .. } => u64::from(inputs) + 2 * u64::from(samples),
             Self::Linear { .. } => u64::from(inputs) * u64::from(outputs),
+            Self::Kernel { .. } => u64::from(samples) * u64::from(outputs),
         }
     }
 
@@ -75,6 +111,11 @@ impl Closed {
                 let solve = 2.0 * large * small * small + 2.0 / 3.0 * small.powi(3);
                 solve + 2.0 * d * f64::from(shape.outputs) * (n + held_out)
             }
+            Self::Kernel { .. } => {
+                let (d, n) = (f64::from(shape.inputs), f64::from(shape.train_samples));
+                let held_out = f64::from(shape.validation_samples) + f64::from(shape.test_samples);
+                2.0 * (d + f64::from(shape.outputs)) * n * (n + held_out) + n.powi(3) / 3.0
+            }
         }
     }
 
@@ -96,6 +137,13 @@ impl Closed {
                 let (inputs, samples) = (u64::from(shape.inputs), u64::from(shape.train_samples));
                 (2 * samples + inputs.min(samples))
                     .saturating_mul(inputs)
+                    .saturating_mul(8)
+            }
+            Self::Kernel { .. } => {
+                // The kernel's matrix, its factors, the samples twice, in double precision; then a block of tested samples.
+                let (inputs, samples) = (u64::from(shape.inputs), u64::from(shape.train_samples));
+                (3 * samples + 2 * inputs + 512)
+                    .saturating_mul(samples)
                     .saturating_mul(8)
             }
         }

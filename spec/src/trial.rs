@@ -46,7 +46,7 @@ impl Experiment {
     pub fn takes(self, kind: &str) -> bool {
         let features = FeatureKind::from_word(kind).is_some();
         match self {
-            Self::RandomFeatures => features,
+            Self::RandomFeatures => features || Closed::kernel(kind).is_some(),
             Self::Expressivity => kind == "interpolator",
             Self::RiskCurve
             | Self::LotteryTicket

@@ -232,10 +232,25 @@ impl Values {
         })
     }
 
+    /// The bandwidth of a kernel that has one.
+    fn bandwidth(&self, kind: FeatureKind) -> Result<f64, Unresolved> {
+        match kind {
+            FeatureKind::Fourier => self.number(Key::ModelBandwidth),
+            FeatureKind::Relu => Ok(1.0),
+        }
+    }
+
     fn model(&self, kind: &'static str) -> Result<ModelSpec, Unresolved> {
         if kind == "linear" {
             let ridge = self.number(Key::ModelRidge)?;
             return Ok(ModelSpec::Closed(Closed::Linear { ridge }));
+        }
+        if let Some(features) = Closed::kernel(kind) {
+            return Ok(ModelSpec::Closed(Closed::Kernel {
+                kind: features,
+                bandwidth: self.bandwidth(features)?,
+                ridge: self.number(Key::ModelRidge)?,
+            }));
         }
         if kind == "interpolator" {
             return Ok(ModelSpec::Closed(Closed::Interpolator {
@@ -248,10 +263,7 @@ impl Values {
             Some(kind) => ModelSpec::Features {
                 kind,
                 width: self.count(Key::ModelWidth)?,
-                bandwidth: match kind {
-                    FeatureKind::Fourier => self.number(Key::ModelBandwidth)?,
-                    FeatureKind::Relu => 1.0,
-                },
+                bandwidth: self.bandwidth(kind)?,
                 ridge: self.number(Key::ModelRidge)?,
             },
             None => match Architecture::from_word(self.word(Key::ModelKind)?) {

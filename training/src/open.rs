@@ -60,7 +60,15 @@ pub fn open(
                 ModelSpec::Closed(Closed::Interpolator { .. })
             )
         };
+        let interpolates =
+            |member: &Member| matches!(member.spec.model, ModelSpec::Closed(Closed::Kernel { .. }));
         let (built, solved): (Vec<_>, Vec<_>) = closed.into_iter().partition(builds);
+        let (limits, solved): (Vec<_>, Vec<_>) = solved.into_iter().partition(interpolates);
+        if !limits.is_empty() {
+            let (pack, events) = features::open_limits(limits, data);
+            packs.push(pack);
+            failed.extend(events);
+        }
         if !built.is_empty() {
             let (pack, events) = expressivity::open(built, data);
             packs.push(pack);

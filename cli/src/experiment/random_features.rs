@@ -127,6 +127,20 @@ fn claims(curve: &Curve) -> Vec<Quantity> {
         });
         return claims;
     }
+    if let Some(&limit) = curve.limit.get(&Number::TestLoss) {
+        let least = curve
+            .means(Number::TestLoss)
+            .into_iter()
+            .map(|(_, loss)| loss);
+        let least = least.fold(f64::INFINITY, f64::min);
+        claims.push(Quantity {
+            name: of("test loss, kernel ÷ best finite N", curve),
+            expected: Expected::AtMost(1.0),
+            source: PAPER,
+            reason: "none: the kernel is below every finite N",
+            measured: Some(measured(limit / least)),
+        });
+    }
     if !spans(n) {
         return claims;
     }

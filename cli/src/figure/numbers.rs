@@ -73,8 +73,32 @@ pub(crate) fn numbers(curves: &[Curve]) -> Rows {
             }
             rows.rows.push(row);
         }
+        if !curve.limit.is_empty() {
+            rows.rows.push(limit(curve, &axes, &shown));
+        }
     }
     rows
+}
+
+/// The row of what a curve tends to: it has no width.
+fn limit(curve: &Curve, axes: &[&String], shown: &[Number]) -> Vec<Cell> {
+    let mut row: Vec<Cell> = axes
+        .iter()
+        .map(|axis| {
+            curve
+                .axes
+                .get(*axis)
+                .map_or(Cell::Null, |value| word(value))
+        })
+        .collect();
+    let size = [Cell::Null, Cell::Null, Cell::Int(1), Cell::Int(0)];
+    row.extend([curve.samples.into(), curve.outputs.into()]);
+    row.extend(size);
+    for number in shown {
+        let value = curve.limit.get(number).copied();
+        row.extend([value.into(), Cell::Null, value.into(), value.into()]);
+    }
+    row
 }
 
 /// An axis' value: a number where it reads as one.

@@ -149,6 +149,8 @@ pub(crate) struct Curve {
     pub(crate) size: Size,
     /// The axes that tell this curve from the others, by name; empty when it is the only one.
     pub(crate) axes: BTreeMap<String, String>,
+    /// What its numbers tend to as features grow in number: the kernel's, where the sweep has it.
+    pub(crate) limit: BTreeMap<Number, f64>,
     /// The settings of its first result, as in [`Measured`].
     pub(crate) settings: BTreeMap<String, String>,
     /// Training samples n.
@@ -205,16 +207,27 @@ impl Curve {
     }
 }
 
-/// Puts results together as curves, in the order of their axes' values (as numbers where they are).
+/// Puts results together as curves, in the order of their axes' values (as numbers where they are). A kernel is the limit of the
+/// curve whose settings it shares.
 pub(crate) fn curves(results: &[Measured], size: Size) -> Vec<Curve> {
+    let (limits, results): (Vec<&Measured>, Vec<&Measured>) = results
+        .iter()
+        .partition(|result| size == Size::Features && result.width == 0);
     let mut groups: BTreeMap<_, Vec<&Measured>> = BTreeMap::new();
-    for result in results {
+    for &result in &results {
         groups
             .entry((&result.axes, result.samples, result.outputs))
             .or_default()
             .push(result);
     }
-    let differing = differing(results);
+    let differing = differing(&results);
+    let limit = |axes: &BTreeMap<String, String>, samples, outputs| {
+        let own = limits.iter().find(|limit| {
+            (limit.samples, limit.outputs) == (samples, outputs)
+                && of_features(&limit.axes) == *axes
+        });
+        own.map_or_else(BTreeMap::new, |limit| limit.numbers.clone())
+    };
     let mut curves: Vec<Curve> = groups
         .into_iter()
         .map(|((axes, samples, outputs), members)| Curve {
@@ -224,6 +237,7 @@ pub(crate) fn curves(results: &[Measured], size: Size) -> Vec<Curve> {
                 .filter(|(axis, _)| differing.contains(axis))
                 .map(owned)
                 .collect(),
+            limit: limit(axes, samples, outputs),
             settings: members[0].settings.clone(),
             samples,
             outputs,
@@ -245,8 +259,20 @@ fn owned((axis, value): (&String, &String)) -> (String, String) {
     (axis.clone(), value.clone())
 }
 
+/// The axes of the features that a kernel is the limit of.
+fn of_features(axes: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let features = |(axis, value): (&String, &String)| {
+        let value = match value.strip_suffix("-kernel") {
+            Some(kind) => format!("{kind}-features"),
+            None => value.clone(),
+        };
+        (axis.clone(), value)
+    };
+    axes.iter().map(features).collect()
+}
+
 /// The axes that have more than one value.
-fn differing(results: &[Measured]) -> Vec<&String> {
+fn differing<'a>(results: &[&'a Measured]) -> Vec<&'a String> {
     let mut seen: BTreeMap<&String, (&String, bool)> = BTreeMap::new();
     for (axis, value) in results.iter().flat_map(|result| &result.axes) {
         seen.entry(axis)
@@ -351,6 +377,19 @@ mod tests {
                 < 1e-12
         );
         assert_eq!(noisy.seeds(), (1, 3));
+    }
+
+    #[test]
+    fn a_kernel_is_the_limit_of_its_features() {
+        let of = |kind: &str, width, loss| Measured {
+            axes: [("kind".to_owned(), kind.to_owned())].into(),
+            ..result(width, "0", loss)
+        };
+        let results = [of("fourier-features", 5, 0.3), of("fourier-kernel", 0, 0.1)];
+        let curves = curves(&results, Size::Features);
+        assert_eq!(curves.len(), 1);
+        assert_eq!(curves[0].limit.get(&Number::TestLoss), Some(&0.1));
+        assert_eq!(curves[0].label(), "", "the only curve needs no name");
     }
 
     #[test]

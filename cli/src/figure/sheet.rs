@@ -1,6 +1,6 @@
 //! The sheet: panels above one another with one horizontal axis, a legend, and the thresholds marked through all of them.
 
-use super::canvas::{Anchor, Area, Canvas};
+use super::canvas::{Anchor, Area, Canvas, Stroke};
 use super::legend::{draw_legend, legend, legend_rows};
 use super::marks::{name_thresholds, thresholds};
 use super::panel::{self, ASIDE, INK, Line, Mean, Panel, TICK_SIZE};
@@ -118,6 +118,7 @@ pub(crate) fn draw(title: &str, curves: &[Curve]) -> Result<Figure, String> {
         panel.axes(&mut canvas, last.then_some(x_label), plan.label);
         thresholds(&mut canvas, panel, curves);
         panel_curves(&mut canvas, panel, plan, curves);
+        limits(&mut canvas, panel, plan, curves);
     }
     if size == Size::Parameters {
         panels[0].second_labels(
@@ -128,6 +129,33 @@ pub(crate) fn draw(title: &str, curves: &[Curve]) -> Result<Figure, String> {
     }
     name_thresholds(&mut canvas, &panels[0], curves);
     Ok(Figure(canvas))
+}
+
+/// What curves tend to, as lines from left to right; the first is named.
+fn limits(canvas: &mut Canvas, panel: &Panel, plan: &Plan, curves: &[Curve]) {
+    let mut named = false;
+    for (at, curve) in curves.iter().enumerate() {
+        let Some(&limit) = curve.limit.get(&plan.test) else {
+            continue;
+        };
+        let stroke = Stroke {
+            colour: panel::style(at, curves.len()).0,
+            width: 1.0,
+            dash: Some((1.5, 2.5)),
+        };
+        if let (Some(y), false) = (panel.horizontal(canvas, limit, stroke), named) {
+            let place = (LEFT + 5.0, y - 4.0);
+            canvas.text(
+                place,
+                "N → ∞: kernel",
+                TICK_SIZE,
+                Anchor::Start,
+                ASIDE,
+                false,
+            );
+            named = true;
+        }
+    }
 }
 
 fn heading(canvas: &mut Canvas, title: &str, curves: &[Curve]) {
@@ -198,9 +226,15 @@ fn vertical(plan: &Plan, curves: &[Curve]) -> Scale {
             .map(|s| s.mean.max(s.band().1))
             .fold(0.0, f64::max)
     };
+    let limits = || {
+        curves
+            .iter()
+            .filter_map(|curve| curve.limit.get(&plan.test).copied())
+    };
     let means = || {
         spreads(plan.test)
             .map(|spread| spread.mean)
+            .chain(limits())
             .filter(|mean| *mean > 0.0)
     };
     let (least, most) = means().fold((f64::INFINITY, 0.0f64), |(l, h), mean| {

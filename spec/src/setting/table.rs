@@ -41,6 +41,8 @@ const CLOSED_FORMS: &[&str] = &[
     "relu-features",
     "interpolator",
     "linear",
+    "fourier-kernel",
+    "relu-kernel",
 ];
 /// Means something for networks, trained by gradient descent.
 const NETWORK: Applies = Applies::All(&[Condition {
@@ -66,7 +68,13 @@ const UNIFORM: Applies = Applies::All(&[
 /// Means something for linear regression, on random features or on the inputs.
 const RIDGED: Applies = Applies::All(&[Condition {
     key: Key::ModelKind,
-    test: Test::OneOf(&["fourier-features", "relu-features", "linear"]),
+    test: Test::OneOf(&[
+        "fourier-features",
+        "relu-features",
+        "linear",
+        "fourier-kernel",
+        "relu-kernel",
+    ]),
 }]);
 /// Means something where the labels are sent.
 const CODE: Applies = Applies::All(&[Condition {
@@ -87,7 +95,7 @@ const INTERPOLATOR: Applies = Applies::All(&[Condition {
 const SIZED: Applies = Applies::All(&[
     Condition {
         key: Key::ModelKind,
-        test: Test::NoneOf(&["interpolator", "linear"]),
+        test: Test::NoneOf(&["interpolator", "linear", "fourier-kernel", "relu-kernel"]),
     },
     Condition {
         key: Key::ModelShape,
@@ -218,7 +226,7 @@ settings! {
         "Which weights are kept: all, or a random share drawn with `seed`.";
     ModelBandwidth = "model.bandwidth", Some("bandwidth"),
         Kind::Float { min: Bound::Open(0.0), max: Bound::Closed(1e9) }, Fallback::Float(5.0), "",
-        Applies::All(&[Condition { key: Key::ModelKind, test: Test::OneOf(&["fourier-features"]) }]), DECIDES,
+        Applies::All(&[Condition { key: Key::ModelKind, test: Test::OneOf(&["fourier-features", "fourier-kernel"]) }]), DECIDES,
         "Bandwidth of the kernel: directions are normal with standard deviation 1 / bandwidth.";
     ModelDepth = "model.depth", Some("depth"),
         Kind::Integer { min: 1, max: 64 }, Fallback::Integer(1), "layers",
@@ -237,9 +245,9 @@ settings! {
         Applies::All(&[Condition { key: Key::ModelInit, test: Test::OneOf(&["normal"]) }]), DECIDES,
         "Standard deviation of the initial weights.";
     ModelKind = "model.kind", None,
-        Kind::Word(&["mlp", "lenet-5", "conv-2", "conv-4", "conv-6", "resnet-20", "fourier-features", "relu-features", "interpolator", "linear"]), Fallback::Word("mlp"), "",
+        Kind::Word(&["mlp", "lenet-5", "conv-2", "conv-4", "conv-6", "resnet-20", "fourier-features", "relu-features", "interpolator", "linear", "fourier-kernel", "relu-kernel"]), Fallback::Word("mlp"), "",
         Applies::Always, DECIDES,
-        "What learns: a fully connected ReLU network, a convolution network, least squares on random features, the network of 2n + d weights that takes any labels, or least squares on the inputs.";
+        "What learns: a fully connected ReLU network, a convolution network, least squares on random features, the network of 2n + d weights that takes any labels, least squares on the inputs, or the kernel that random features tend to.";
     ModelPrecision = "model.precision", Some("precision"),
         Kind::Word(&["f32", "f64", "double-double"]), Fallback::Word("double-double"), "",
         INTERPOLATOR, DECIDES,
@@ -278,7 +286,7 @@ settings! {
         "Epochs after which the network counts as trained and its layers are changed, besides the end.";
     Seed = "seed", None,
         SEED, Fallback::Integer(0), "",
-        Applies::Always, DECIDES,
+        Applies::All(&[Condition { key: Key::ModelKind, test: Test::NoneOf(&["fourier-kernel", "relu-kernel"]) }]), DECIDES,
         "Seed of initial weights, random features, projections and masks.";
     SubspaceDim = "subspace.dim", Some("subspace_dim"),
         Kind::Integer { min: 0, max: U32_MAX }, Fallback::Integer(0), "numbers",

@@ -36,8 +36,9 @@ impl ModelSpec {
     #[must_use]
     pub const fn ridge(&self) -> f64 {
         match self {
-            Self::Features { ridge, .. } | Self::Closed(Closed::Linear { ridge }) => *ridge,
-            Self::Mlp { .. } | Self::Conv { .. } | Self::Closed(Closed::Interpolator { .. }) => 0.0,
+            Self::Features { ridge, .. } => *ridge,
+            Self::Closed(closed) => closed.ridge(),
+            Self::Mlp { .. } | Self::Conv { .. } => 0.0,
         }
     }
 
