@@ -7,7 +7,7 @@
 use descent_spec::trial::Loss;
 
 use super::exponential::exp;
-use super::rule::Block;
+use super::rule::{Mover, Spot};
 use super::sheet::Strip;
 use super::{Kept, Lanes, Op, Rule, Sheet, TILE};
 
@@ -165,6 +165,8 @@ impl Middle<'_> {
     fn all<L: Lanes, const V: usize, const U: usize>(mut self, lanes: L) {
         self.output_deltas::<L, V>(lanes);
         let bias = self.bias_gradient::<L, V>(lanes);
+        let mut rule = self.rule.take();
+        let mut mover = rule.panel::<L, V>(0, 0..self.weights.len());
         for unit in (0..self.sheet.units).step_by(TILE) {
             let strip = self.sheet.strip(unit);
             let valid = (self.sheet.units - unit).min(TILE);
@@ -177,25 +179,36 @@ impl Middle<'_> {
             }
             for part in (0..valid).step_by(U) {
                 let gradient = self.gradient::<L, V, U>(lanes, strip, part);
-                let at = Block {
-                    column: 0,
-                    index: (unit + part) * self.width,
-                    rows: (valid - part).min(U),
-                    decayed: U,
-                };
-                let mask = self.kept.panel(0);
-                self.rule.step(lanes, gradient, self.weights, mask, &at);
+                let rows = gradient.iter().take((valid - part).min(U));
+                for (row, gradient) in (unit + part..).zip(rows) {
+                    self.step::<L, V>(lanes, &mut mover, gradient, row);
+                }
             }
             self.hidden_deltas::<L, V>(lanes, strip, &above);
         }
-        let at = Block {
-            column: 0,
-            index: self.sheet.units * self.width,
-            rows: 1,
-            decayed: 0,
-        };
-        let mask = self.kept.panel(0);
-        self.rule.step(lanes, [bias], self.weights, mask, &at);
+        self.step::<L, V>(lanes, &mut mover, &bias, self.sheet.units);
+    }
+
+    /// Moves one row of the weights.
+    #[inline(always)]
+    fn step<L: Lanes, const V: usize>(
+        &mut self,
+        lanes: L,
+        mover: &mut Mover<'_, L::Register, V>,
+        gradient: &[L::Register; V],
+        row: usize,
+    ) {
+        let weights = L::split_mut(self.weights);
+        let mask = self.kept.panel(0).map(L::split);
+        for v in 0..V {
+            let at = Spot {
+                index: row * V + v,
+                v,
+                // The last row is the bias.
+                decays: row < self.sheet.units,
+            };
+            mover.step(lanes, gradient[v], weights, mask, at);
+        }
     }
 
     /// The loss's gradient at the outputs.

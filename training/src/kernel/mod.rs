@@ -24,7 +24,7 @@ pub(crate) use hadamard::{Hadamard, MIN_HADAMARD};
 pub(crate) use lanes::Lanes;
 pub(crate) use middle::{MOST_OUTPUTS, Middle, Outputs};
 pub(crate) use rule::{Kept, Rule};
-pub(crate) use sheet::{Gate, Gather, Retile, Sheet};
+pub(crate) use sheet::{Gate, Gather, Retile, Sheet, Transpose};
 
 use pulp::{Arch, Simd, WithSimd};
 

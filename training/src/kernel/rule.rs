@@ -1,5 +1,8 @@
 //! The optimizer's step: from gradients in registers to weights and moments in memory.
 
+use std::array::from_fn;
+use std::ops::Range;
+
 use super::Lanes;
 
 /// How the gradient g moves the weights w. Every coefficient is one number per column.
@@ -47,72 +50,85 @@ impl<'a> Kept<'a> {
     }
 }
 
-/// Rows of one panel that step together.
-pub(super) struct Block {
-    /// Their first column.
-    pub(super) column: usize,
-    /// Where the first row begins among the weights.
+/// A rule at one panel, V registers wide: coefficients lie together, so that a single register is moved at little expense.
+pub(super) enum Mover<'a, R, const V: usize> {
+    Sgd {
+        velocity: &'a mut [R],
+        by: [Sgd<R>; V],
+    },
+    Adam {
+        first: &'a mut [R],
+        second: &'a mut [R],
+        by: [Adam<R>; V],
+    },
+    Gradient {
+        out: &'a mut [R],
+    },
+}
+
+/// Coefficients of one register of columns.
+#[derive(Clone, Copy)]
+pub(super) struct Sgd<R> {
+    rate: R,
+    momentum: R,
+    decay: R,
+}
+
+/// Coefficients of one register of columns.
+#[derive(Clone, Copy)]
+pub(super) struct Adam<R> {
+    rate: R,
+    root: R,
+    beta1: R,
+    rest1: R,
+    beta2: R,
+    rest2: R,
+    epsilon: R,
+    decay: R,
+}
+
+/// One register of a panel.
+#[derive(Clone, Copy)]
+pub(super) struct Spot {
+    /// Its place in the panel, in registers.
     pub(super) index: usize,
-    /// How many of the rows there are.
-    pub(super) rows: usize,
-    /// How many of them decay.
-    pub(super) decayed: usize,
+    /// Its place in its row, in registers.
+    pub(super) v: usize,
+    /// Whether its weights decay.
+    pub(super) decays: bool,
 }
 
 impl Rule<'_> {
-    /// Moves the weights of a block against their gradient.
+    /// The rule itself; what is left in its place moves nothing.
+    pub(super) const fn take(&mut self) -> Self {
+        std::mem::replace(self, Rule::Gradient { out: &mut [] })
+    }
+
+    /// The rule at the panel whose numbers lie at `here` and whose columns begin with `column`.
     #[inline(always)]
-    pub(super) fn step<L: Lanes, const R: usize, const V: usize>(
+    pub(super) fn panel<L: Lanes, const V: usize>(
         &mut self,
-        lanes: L,
-        gradient: [[L::Register; V]; R],
-        weights: &mut [f32],
-        mask: Option<&[f32]>,
-        at: &Block,
-    ) {
-        let mut gradient = gradient;
-        let width = V * (size_of::<L::Register>() / size_of::<f32>());
-        let here = at.index..at.index + at.rows * width;
-        let columns = at.column..at.column + width;
-        if let Some(mask) = mask {
-            let mask = L::split(&mask[here.clone()]);
-            for (gradient, mask) in gradient.iter_mut().zip(mask.chunks_exact(V)) {
-                for v in 0..V {
-                    gradient[v] = lanes.and(gradient[v], mask[v]);
-                }
-            }
-        }
-        let weights = L::split_mut(&mut weights[here.clone()]);
+        column: usize,
+        here: Range<usize>,
+    ) -> Mover<'_, L::Register, V> {
+        let at = |numbers: &[f32], v: usize| {
+            let lanes = size_of::<L::Register>() / size_of::<f32>();
+            L::split(&numbers[column + v * lanes..][..lanes])[0]
+        };
         match self {
             Rule::Sgd {
                 velocity,
                 rate,
                 momentum,
                 decay,
-            } => {
-                let velocity = L::split_mut(&mut velocity[here]);
-                let rate = L::split(&rate[columns.clone()]);
-                let momentum = L::split(&momentum[columns.clone()]);
-                let decay = L::split(&decay[columns]);
-                for (r, gradient) in gradient.iter().enumerate().take(at.rows) {
-                    for v in 0..V {
-                        let i = r * V + v;
-                        let mut g = gradient[v];
-                        if r < at.decayed {
-                            g = lanes.mul_add(decay[v], weights[i], g);
-                        }
-                        let moved = lanes.mul_add(momentum[v], velocity[i], g);
-                        velocity[i] = moved;
-                        weights[i] = lanes.mul_add(lanes.neg(rate[v]), moved, weights[i]);
-                    }
-                }
-            }
-            Rule::Gradient { out } => {
-                let out = L::split_mut(&mut out[here]);
-                for (out, gradient) in out.chunks_exact_mut(V).zip(&gradient) {
-                    out.copy_from_slice(gradient);
-                }
-            }
+            } => Mover::Sgd {
+                velocity: L::split_mut(&mut velocity[here]),
+                by: from_fn(|v| Sgd {
+                    rate: at(rate, v),
+                    momentum: at(momentum, v),
+                    decay: at(decay, v),
+                }),
+            },
             Rule::Adam {
                 first,
                 second,
@@ -124,35 +140,69 @@ impl Rule<'_> {
                 rest2,
                 epsilon,
                 decay,
-            } => {
-                let first = L::split_mut(&mut first[here.clone()]);
-                let second = L::split_mut(&mut second[here]);
-                let rate = L::split(&rate[columns.clone()]);
-                let root = L::split(&root[columns.clone()]);
-                let beta1 = L::split(&beta1[columns.clone()]);
-                let rest1 = L::split(&rest1[columns.clone()]);
-                let beta2 = L::split(&beta2[columns.clone()]);
-                let rest2 = L::split(&rest2[columns.clone()]);
-                let epsilon = L::split(&epsilon[columns.clone()]);
-                let decay = L::split(&decay[columns]);
-                for (r, gradient) in gradient.iter().enumerate().take(at.rows) {
-                    for v in 0..V {
-                        let i = r * V + v;
-                        let mut g = gradient[v];
-                        if r < at.decayed {
-                            g = lanes.mul_add(decay[v], weights[i], g);
-                        }
-                        let m = lanes.mul_add(beta1[v], first[i], lanes.mul(rest1[v], g));
-                        let square = lanes.mul(rest2[v], lanes.mul(g, g));
-                        let s = lanes.mul_add(beta2[v], second[i], square);
-                        first[i] = m;
-                        second[i] = s;
-                        let bottom = lanes.add(lanes.mul(root[v], lanes.sqrt(s)), epsilon[v]);
-                        let step = lanes.div(lanes.mul(rate[v], m), bottom);
-                        weights[i] = lanes.sub(weights[i], step);
-                    }
+            } => Mover::Adam {
+                first: L::split_mut(&mut first[here.clone()]),
+                second: L::split_mut(&mut second[here]),
+                by: from_fn(|v| Adam {
+                    rate: at(rate, v),
+                    root: at(root, v),
+                    beta1: at(beta1, v),
+                    rest1: at(rest1, v),
+                    beta2: at(beta2, v),
+                    rest2: at(rest2, v),
+                    epsilon: at(epsilon, v),
+                    decay: at(decay, v),
+                }),
+            },
+            Rule::Gradient { out } => Mover::Gradient {
+                out: L::split_mut(&mut out[here]),
+            },
+        }
+    }
+}
+
+impl<R: Copy, const V: usize> Mover<'_, R, V> {
+    /// Moves one register of the panel's weights against its gradient.
+    #[inline(always)]
+    pub(super) fn step<L: Lanes<Register = R>>(
+        &mut self,
+        lanes: L,
+        gradient: R,
+        weights: &mut [R],
+        mask: Option<&[R]>,
+        at: Spot,
+    ) {
+        let mut g = gradient;
+        if let Some(mask) = mask {
+            g = lanes.and(g, mask[at.index]);
+        }
+        let weight = &mut weights[at.index];
+        match self {
+            Mover::Sgd { velocity, by } => {
+                let (velocity, by) = (&mut velocity[at.index], &by[at.v]);
+                if at.decays {
+                    g = lanes.mul_add(by.decay, *weight, g);
                 }
+                let moved = lanes.mul_add(by.momentum, *velocity, g);
+                *velocity = moved;
+                *weight = lanes.mul_add(lanes.neg(by.rate), moved, *weight);
             }
+            Mover::Adam { first, second, by } => {
+                let (first, second) = (&mut first[at.index], &mut second[at.index]);
+                let by = &by[at.v];
+                if at.decays {
+                    g = lanes.mul_add(by.decay, *weight, g);
+                }
+                let m = lanes.mul_add(by.beta1, *first, lanes.mul(by.rest1, g));
+                let square = lanes.mul(by.rest2, lanes.mul(g, g));
+                let s = lanes.mul_add(by.beta2, *second, square);
+                *first = m;
+                *second = s;
+                let bottom = lanes.add(lanes.mul(by.root, lanes.sqrt(s)), by.epsilon);
+                let step = lanes.div(lanes.mul(by.rate, m), bottom);
+                *weight = lanes.sub(*weight, step);
+            }
+            Mover::Gradient { out } => out[at.index] = g,
         }
     }
 }

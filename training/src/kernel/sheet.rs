@@ -146,18 +146,54 @@ impl Op for Gate<'_> {
                 let hidden = &self.hidden[row / TILE * outputs + inside..][..TILE];
                 let sums = &self.from[from.first + row * from.step..][..TILE];
                 let mut deltas = [0.0; TILE];
-                for ((deltas, &sums), &hidden) in L::split_mut(&mut deltas)
-                    .iter_mut()
-                    .zip(L::split(sums))
-                    .zip(L::split(hidden))
-                {
-                    *deltas = lanes.gate(hidden, sums);
+                let gated = lanes.gate(L::split(hidden)[0], L::split(sums)[0]);
+                L::split_mut(&mut deltas)[0] = gated;
+                if valid < TILE {
+                    deltas[valid..].fill(0.0);
                 }
-                deltas[valid..].fill(0.0);
                 self.to[to.first + row * to.step..][..TILE].copy_from_slice(&deltas);
                 if !self.tiles.is_empty() {
                     let at = row / TILE * inputs + inside;
                     self.tiles[at..at + TILE].copy_from_slice(&deltas);
+                }
+            }
+        }
+    }
+}
+
+/// Writes the weights of `units` columns, without the last row, which is the bias, transposed: panels `across` of `units` rows.
+pub(crate) struct Transpose<'a> {
+    /// Panels of `depth` rows.
+    pub(crate) weights: &'a [f32],
+    pub(crate) panels: Panels,
+    pub(crate) depth: usize,
+    pub(crate) units: usize,
+    pub(crate) across: Panels,
+    pub(crate) out: &'a mut [f32],
+}
+
+impl Op for Transpose<'_> {
+    #[inline(always)]
+    fn run<L: Lanes>(self, _: L) {
+        // Squares of 8 by 8, so that every line read or written is used whole.
+        let inputs = self.depth - 1;
+        for panel in self.across.iter() {
+            let end = (panel.first + panel.width).min(inputs);
+            for unit in (0..self.units).step_by(TILE) {
+                let from = self.panels.of(unit);
+                let here = &self.weights[from.first * self.depth + unit - from.first..];
+                let valid = (self.units - unit).min(TILE);
+                for input in (panel.first..end).step_by(TILE) {
+                    let mut rows = [&[0.0_f32; TILE]; TILE];
+                    for (row, input) in rows.iter_mut().zip(input..end) {
+                        let from = &here[input * from.width..][..TILE];
+                        *row = from.try_into().expect("a tile's columns");
+                    }
+                    let at = panel.first * self.units + input - panel.first;
+                    let out = self.out[at + unit * panel.width..].chunks_mut(panel.width);
+                    for (column, out) in out.enumerate().take(valid) {
+                        out[..TILE].copy_from_slice(&rows.map(|row| row[column]));
+                    }
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::dense::Dense;
 use super::plan::{Pace, Plan};
-use crate::kernel::{Descend, Forward, Isa, Kept, Panels, Rule, TILE};
+use crate::kernel::{Descend, Forward, Isa, Kept, Panels, Rule, TILE, Transpose};
 use descent_spec::trial::Optimizer;
 
 /// Weights `[depth, columns]`, the last row the bias, stored in panels.
@@ -316,28 +316,14 @@ impl Layer {
     }
 
     /// Writes the weights of `units` columns, without the bias, transposed: panels `across` of `units` rows.
-    pub(crate) fn transpose(&self, units: usize, across: Panels, out: &mut [f32]) {
-        // Squares of 8 by 8, so that every line read or written is used whole.
-        for panel in across.iter() {
-            let end = (panel.first + panel.width).min(self.depth - 1);
-            for unit in (0..units).step_by(TILE) {
-                let from = self.panels.of(unit);
-                let here = from.first * self.depth + unit - from.first;
-                let valid = (units - unit).min(TILE);
-                for input in (panel.first..end).step_by(TILE) {
-                    let mut square = [[0.0_f32; TILE]; TILE];
-                    for (i, column) in (input..end.min(input + TILE)).zip(0..) {
-                        let row = &self.weights[here + i * from.width..][..TILE];
-                        for (square, &weight) in square.iter_mut().zip(row) {
-                            square[column] = weight;
-                        }
-                    }
-                    for (u, square) in square.iter().enumerate().take(valid) {
-                        let at = panel.first * units + (unit + u) * panel.width;
-                        out[at + input - panel.first..][..TILE].copy_from_slice(square);
-                    }
-                }
-            }
-        }
+    pub(crate) fn transpose(&self, isa: Isa, units: usize, across: Panels, out: &mut [f32]) {
+        isa.run_narrow(Transpose {
+            weights: &self.weights,
+            panels: self.panels,
+            depth: self.depth,
+            units,
+            across,
+            out,
+        });
     }
 }

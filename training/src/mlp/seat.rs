@@ -270,7 +270,7 @@ impl Seat {
             let units = self.plan.hidden[index];
             let across = Panels::new(units, isa);
             let layer = &mut self.later[index];
-            layer.transpose(depth, across, &mut work.transposed);
+            layer.transpose(isa, depth, across, &mut work.transposed);
             isa.run(Forward {
                 tiles: &work.delta_tiles,
                 stride,
