@@ -136,9 +136,9 @@ impl<L: Lanes, const V: usize> Strip<'_, L, V> {
         }
         if L::ROWS < TILE {
             // Sixteen registers have no room for another tile's step.
-            for r in 0..R {
-                for v in 0..V {
-                    self.step(gradient[r][v], (row + r) * V + v, v);
+            for (gradient, row) in gradient.iter().zip(row..) {
+                for (v, &gradient) in gradient.iter().enumerate() {
+                    self.step(gradient, row * V + v, v);
                 }
             }
             return R;

@@ -200,14 +200,14 @@ impl Middle<'_> {
     ) {
         let weights = L::split_mut(self.weights);
         let mask = self.kept.panel(0).map(L::split);
-        for v in 0..V {
+        for (v, &gradient) in gradient.iter().enumerate() {
             let at = Spot {
                 index: row * V + v,
                 v,
                 // The last row is the bias.
                 decays: row < self.sheet.units,
             };
-            mover.step(lanes, gradient[v], weights, mask, at);
+            mover.step(lanes, gradient, weights, mask, at);
         }
     }
 
