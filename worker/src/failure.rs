@@ -23,6 +23,8 @@ pub(crate) enum Cause {
     TooLarge(u64, u64, &'static str),
     /// The device had no memory left though nothing else trained there: what it said, predicted, there.
     OutOfMemory(String, u64, u64),
+    /// The device was lost once more: what it said, and the number of the attempt.
+    DeviceLost(String, i64),
     /// It ran longer than this.
     TimeLimit(Duration),
     /// The coordinator calls what this worker says about the trial invalid.
@@ -64,6 +66,13 @@ impl From<Cause> for Failure {
                      may use {} MiB: train it where there is more, or take a smaller train.batch",
                     needed >> 20,
                     there >> 20
+                ),
+            ),
+            Cause::DeviceLost(reason, attempt) => (
+                FailureKind::Device,
+                format!(
+                    "the device was lost in attempt {attempt}: {reason}; if this is the trial of a pack that breaks it, `descent \
+                     cancel` its sweep or train it with --device cpu"
                 ),
             ),
             Cause::TimeLimit(limit) => (

@@ -18,6 +18,10 @@ use crate::place::Place;
 /// Most steps in one slice, however fast they are.
 const SLICE_STEPS_MAX: u32 = 1 << 20;
 
+/// Attempts in which a trial may lose its device without charge. After so many it may be what breaks devices, and would end one
+/// worker after another.
+const UNCHARGED_ATTEMPTS: i64 = 3;
+
 type Entries = BTreeMap<u64, Entry>;
 
 /// What comes after a pack.
@@ -266,16 +270,21 @@ impl Driver<'_> {
         leases.for_each(Lease::release);
     }
 
-    /// Members on whose account the device reported an error. When it did so for everybody, the device is lost and no trial
-    /// is charged with it.
+    /// Members on whose account the device reported an error. When it did so for everybody, the device is lost, and no trial
+    /// is charged with it in its first attempts.
     fn device_failed(&mut self, broken: Vec<(Entry, String)>) {
         let Some((_, reason)) = broken.first() else {
             return;
         };
         if self.entries.is_empty() {
             self.context.lose(self.place, reason);
-            for (entry, _) in broken {
-                entry.lease.release();
+            for (entry, reason) in broken {
+                let attempt = entry.lease.claimed().attempt.0;
+                if attempt <= UNCHARGED_ATTEMPTS {
+                    entry.lease.release();
+                } else {
+                    entry.lease.fail(Cause::DeviceLost(reason, attempt));
+                }
             }
             return;
         }

@@ -217,6 +217,27 @@ async fn a_device_that_disappears_costs_no_trial_a_failure() {
 }
 
 #[tokio::test]
+async fn a_trial_that_breaks_every_device_ends_only_so_many_workers_for_nothing() {
+    let lab = Lab::new();
+    lab.coordinator.add(Lab::trial(1, 12));
+    lab.script.mishap(1, Mishap::DeviceLost { step: 5 });
+    for worker in 1..=3 {
+        let error = lab.start_as(worker).end().await.unwrap_err();
+        assert!(matches!(error, RunError::DeviceLost { .. }), "{error}");
+        let state = lab.coordinator.look();
+        assert_eq!(state.trial(1).state, TrialState::Ready, "worker {worker}");
+        assert_eq!(state.trial(1).failure, None, "worker {worker}");
+    }
+    lab.start_as(4).end().await.unwrap_err();
+    let state = lab.coordinator.look();
+    let failure = state.trial(1).failure.as_ref().unwrap();
+    assert_eq!(failure.kind, FailureKind::Device);
+    for words in ["attempt 4", "fell off the bus"] {
+        assert!(failure.message.contains(words), "{}", failure.message);
+    }
+}
+
+#[tokio::test]
 async fn a_worker_with_two_devices_goes_on_with_the_other() {
     let mut lab = Lab::new();
     lab.config.slots = 4;
