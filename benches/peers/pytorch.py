@@ -21,7 +21,7 @@ torch.set_num_threads(options.threads)
 torch.set_float32_matmul_precision("highest")
 torch.manual_seed(0)
 device = torch.device(options.device)
-x, y, test_x, test_y = (torch.from_numpy(array).to(device) for array in work.data())
+x, y, test_x, test_y = (torch.from_numpy(array).to(device) for array in work.data(case.samples))
 targets = F.one_hot(y, 10).float()
 SAMPLES, BATCH = len(x), case.batch
 
@@ -96,6 +96,38 @@ class Eager(Runner):
         self.rule.zero_grad(set_to_none=True)
         if self.masks:
             torch._foreach_mul_(self.masked, self.masks)
+
+
+def body(kind):
+    """The layers of a convolution network, as the sweep file's documentation counts them."""
+    nn = torch.nn
+    layers = [nn.Unflatten(1, (1, 28, 28))]
+    if kind == "lenet-5":
+        for inputs, outputs in ((1, 6), (6, 16)):
+            layers += [nn.Conv2d(inputs, outputs, 5), nn.ReLU(), nn.MaxPool2d(2)]
+        units = (256, 120, 84, 10)
+    else:
+        assert kind == "conv-2", kind
+        layers += [nn.Conv2d(1, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        units = (12544, 256, 256, 10)
+    layers.append(nn.Flatten())
+    for inputs, outputs in zip(units, units[1:]):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return layers[:-1]
+
+
+class Convolution(Eager):
+    """One convolution network."""
+
+    def __init__(self, kind, seed):
+        torch.manual_seed(seed)
+        self.net = self.outputs = torch.nn.Sequential(*body(kind)).to(device)
+        for layer in self.net:
+            if hasattr(layer, "weight"):
+                torch.nn.init.xavier_normal_(layer.weight)
+                torch.nn.init.zeros_(layer.bias)
+        self.masked = self.masks = []
+        self.rule = optimizer(self.net.parameters())
 
 
 class Compiled(Eager):
@@ -208,6 +240,9 @@ STACKED = {"wide": Wide, "vmap": Vmap}
 
 
 def runners():
+    if case.kind != "mlp":
+        assert options.setup == "eager", "convolution networks are trained one by one"
+        return [Convolution(kind, seed) for seed, kind in enumerate(case.shapes)]
     if options.setup in ALONE:
         return [ALONE[options.setup](shape, seed) for seed, shape in enumerate(case.shapes)]
     return [STACKED[options.setup](shape, count) for shape, count in case.stacks()]

@@ -58,6 +58,8 @@ CPU = {
         2,
         ["descent", "torch eager", "torch wide", "jax scan"],
     ),
+    "lenet-5": ("LeNet-5, Adam, batch 60, 2 seeds, one thread", 2, ["descent", "torch eager"]),
+    "conv-2": ("Conv-2 on 600 images, Adam, batch 60, one thread", 2, ["descent", "torch eager"]),
     "fastfood": (
         "784-200-200-10, batch 128, 4 seeds: directly and in subspaces, one thread",
         3,
@@ -100,6 +102,8 @@ TARGETS = [
     ("lenet-300-100", ["jax scan"], None),
     ("lenet-300-100-masked", ["torch eager", "torch wide"], 2),
     ("lenet-300-100-masked", ["jax scan"], None),
+    ("lenet-5", ["torch eager"], None),
+    ("conv-2", ["torch eager"], None),
     ("fastfood", ["torch eager"], None),
     ("evaluated", ["torch eager whole"], None),
     ("evaluated", ["jax scan whole"], None),

@@ -22,7 +22,9 @@ class Case:
     """A sweep file of `benches/cases/`: networks that differ in width or seed, everything else shared."""
 
     name: str
-    shapes: list  # hidden layers of each network
+    kind: str  # "mlp" or a convolution network
+    shapes: list  # hidden layers of each network; of convolution networks their kind
+    samples: int
     loss: str
     optimizer: dict
     batch: int
@@ -34,8 +36,12 @@ class Case:
         file = tomllib.loads((ROOT / "benches" / "cases" / f"{name}.toml").read_text())
         model, train, axes = file.get("model", {}), file["train"], file["axes"]
         known = {"width", "seed"}
-        assert set(axes) <= known and file["data"] == {"dataset": "mnist-4k"}, "a case that peers cannot read"
-        if "shape" in model:
+        data = {"samples": 4000} | file["data"]
+        assert set(axes) <= known and data.pop("dataset") == "mnist-4k" and set(data) == {"samples"}, "a case that peers cannot read"
+        self.kind, self.samples = model.get("kind", "mlp"), data["samples"]
+        if self.kind != "mlp":
+            shapes = [self.kind]
+        elif "shape" in model:
             shapes = [tuple(int(units) for units in model["shape"].split("-"))]
         else:
             widths = axes.get("width", [model.get("width")])
@@ -44,7 +50,7 @@ class Case:
         self.shapes = [shape for shape in shapes for _ in range(axes.get("seed", {"count": 1})["count"])]
         self.loss = train.get("loss", "squared")
         self.optimizer = {"momentum": 0.0, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8} | train["optimizer"]
-        self.batch, self.epochs, self.every = train["batch"], train["epochs"], file["evaluate"]["every"]
+        self.batch, self.epochs, self.every = train["batch"], train["epochs"], file["evaluate"].get("every")
         self.density = file.get("mask", {}).get("density", 1.0)
 
     def layers(self, shape):
@@ -56,9 +62,11 @@ class Case:
         """Networks of the same shape, which can be stacked: (shape, how many)."""
         return [(shape, self.shapes.count(shape)) for shape in dict.fromkeys(self.shapes)]
 
-    def flops(self, samples=4000):
-        """Useful operations of an epoch: products forwards and backwards, without the gradient of the inputs."""
-        total = 0
+    def flops(self):
+        """Useful operations of an epoch: products forwards and backwards, without the gradient of the inputs. None: not counted here."""
+        if self.kind != "mlp":
+            return None
+        samples, total = self.samples, 0
         for shape in self.shapes:
             layers = self.layers(shape)
             weights = sum(rows * columns for rows, columns in layers)
@@ -66,18 +74,18 @@ class Case:
         return total
 
 
-def data():
-    """MNIST, 4,000 training and 10,000 test images, the training mean subtracted: (x, y, test x, test y)."""
+def data(samples=4000):
+    """MNIST, up to 4,000 training and 10,000 test images, the training mean subtracted: (x, y, test x, test y)."""
     folder = ROOT / "training" / "data" / "mnist-4k"
 
     def read(name, header):
         with gzip.open(folder / f"{name}-ubyte.gz") as file:
             return np.frombuffer(file.read(), np.uint8, offset=header)
 
-    x = read("train-images-idx3", 16).reshape(-1, 784).astype(np.float32) / 255
+    x = read("train-images-idx3", 16).reshape(-1, 784)[:samples].astype(np.float32) / 255
     test_x = read("t10k-images-idx3", 16).reshape(-1, 784).astype(np.float32) / 255
     mean = x.mean(0)
-    return x - mean, read("train-labels-idx1", 8).astype(np.int64), test_x - mean, read("t10k-labels-idx1", 8).astype(np.int64)
+    return x - mean, read("train-labels-idx1", 8)[:samples].astype(np.int64), test_x - mean, read("t10k-labels-idx1", 8).astype(np.int64)
 
 
 def initial(case, shape, seed):
@@ -129,7 +137,7 @@ def measure(options, case, train, library):
         began = time.perf_counter()
         train(epochs, options.whole)
         all_ms.append((time.perf_counter() - began) * 1e3 / epochs)
-    epoch_ms = statistics.median(all_ms)
+    epoch_ms, flops = statistics.median(all_ms), None if options.whole else case.flops()
     print(
         json.dumps(
             {
@@ -143,7 +151,7 @@ def measure(options, case, train, library):
                 "evaluations": epochs // case.every if options.whole else 0,
                 "epoch_ms": epoch_ms,
                 "all_epoch_ms": all_ms,
-                "useful_gflops": None if options.whole else case.flops() / epoch_ms / 1e6,
+                "useful_gflops": None if flops is None else flops / epoch_ms / 1e6,
                 "first_epoch_s": first_s,
             }
         ),
