@@ -3,7 +3,9 @@
     cargo run --release -p descent-training --example trace -- /tmp/trace
     python docs/reproduce/pytorch.py /tmp/trace
 
-Exits with 1 when a loss differs by more than 1e-5 of its value from that of PyTorch in 64-bit floats.
+Exits with 1 when a loss differs by more than 1e-5 of its value from that of PyTorch in 64-bit floats, and by more than three times what
+that loss itself differs when PyTorch starts from weights that 32-bit floats cannot tell from the given ones: a unit whose input is as good as 0
+falls on one side or the other, relu' with it, and from there on training takes another of several ways that are equally right.
 """
 
 import csv
@@ -15,6 +17,8 @@ import torch
 from safetensors.torch import load_file
 
 TOLERANCE = 1e-5
+# Where training parts in ways, how much farther than any of so many neighbours a right program may get: neighbours are a sample.
+NEIGHBOURS, MARGIN = 8, 3
 
 
 class Residual(torch.nn.Module):
@@ -134,6 +138,38 @@ def double(tensors):
     return {name: tensor.double() for name, tensor in tensors.items()}
 
 
+def neighbour(weights, seed):
+    """The weights in 64 bit, each moved at random by at most half a unit in the last place of its 32-bit float."""
+    random = torch.Generator().manual_seed(seed)
+
+    def move(tensor):
+        if not tensor.is_floating_point():
+            return tensor
+        away = torch.rand(tensor.shape, generator=random, dtype=torch.float64) * 2 - 1
+        return tensor.double() * (1 + away * 2**-24)
+
+    return {name: move(tensor) for name, tensor in weights.items()}
+
+
+def spread(settings, samples, weights, exact):
+    """How far neighbours have got from PyTorch in 64 bit by each step, at most."""
+    runs = [list(losses(settings, double(samples), network(settings, neighbour(weights, seed)))) for seed in range(NEIGHBOURS)]
+    farthest, so_far = [], 0.0
+    for step, wanted in enumerate(exact):
+        so_far = max(so_far, *(abs(run[step] - wanted) / wanted for run in runs))
+        farthest.append(so_far)
+    return farthest
+
+
+def beyond(settings, samples, weights, ours, exact):
+    """Whether a difference is larger than the tolerance and than the problem's own instability explains; and that instability."""
+    differences = [abs(a - b) / b for a, b in zip(ours, exact)]
+    if max(differences) <= TOLERANCE:
+        return False, None
+    allowed = spread(settings, samples, weights, exact)
+    return any(d > max(TOLERANCE, MARGIN * own) for d, own in zip(differences, allowed)), max(allowed)
+
+
 def largest_difference(found, wanted):
     assert len(found) == len(wanted), (len(found), len(wanted))
     return max(abs(a - b) / b for a, b in zip(found, wanted))
@@ -142,7 +178,7 @@ def largest_difference(found, wanted):
 def main(folder):
     paths = sorted(Path(folder).glob("*.json"))
     assert paths, f"{folder} holds no traces"
-    worst = 0.0
+    wrong, unstable = [], []
     print(f"torch {torch.__version__}; largest relative difference of a training loss in 100 steps:")
     print("| case | first loss | last loss | descent, PyTorch 64 bit | descent, PyTorch 32 bit | PyTorch 32, 64 bit | PyTorch 32 bit, reordered |")
     print("|---|---|---|---|---|---|---|")
@@ -157,15 +193,22 @@ def main(folder):
             ours = [float(row["train_loss"]) for row in csv.DictReader(file)]
         exact = list(losses(settings, double(samples), network(settings, double(weights))))
         single = list(losses(settings, samples, network(settings, weights)))
+        found, own = beyond(settings, samples, weights, ours, exact)
+        if found:
+            wrong.append(case)
+        elif own is not None:
+            unstable.append((case, own))
         samples, weights = shuffled(settings, samples, weights)
         reordered = list(losses(settings, samples, network(settings, weights)))
         pairs = [(ours, exact), (ours, single), (single, exact), (reordered, single)]
         differences = [largest_difference(*pair) for pair in pairs]
         cells = " | ".join(f"{difference:.1e}" for difference in differences)
         print(f"| {case} | {ours[0]:.6f} | {ours[-1]:.6f} | {cells} |")
-        worst = max(worst, differences[0])
-    print(f"largest difference between descent and PyTorch in 64 bit: {worst:.1e} (allowed: {TOLERANCE:.0e})")
-    return worst <= TOLERANCE
+    for case, own in unstable:
+        print(f"{case}: parts in ways; PyTorch in 64 bit from {NEIGHBOURS} neighbours of the same weights differs from itself by up to {own:.1e}")
+    for case in wrong:
+        print(f"{case}: differs by more than {TOLERANCE:.0e} and than the problem's own instability explains")
+    return not wrong
 
 
 if __name__ == "__main__":
