@@ -128,7 +128,7 @@ fn columns(point: &Point) -> TrialColumns {
         model: spec.model.word(),
         subspace_dim: spec.subspace.map_or(0, |subspace| subspace.dim.into()),
         projection: spec.subspace.map(|subspace| subspace.projection.word()),
-        density: spec.mask.density(),
+        density: point.density,
         seed: signed(spec.seed),
         cost: point.cost,
         memory: shape::memory_bytes(spec, &point.shape),

@@ -19,6 +19,44 @@ pub enum Details {
     /// What becomes of a trained network when one of its layers is changed: a row for each epoch that counts as its end, layer,
     /// operation and checkpoint.
     LayerRobustness(Vec<LayerRow>),
+    /// Where the validation loss was least.
+    EarlyStop(EarlyStop),
+    /// What a step of a search for the smallest subspace tried.
+    SubspaceSearch(SubspaceSearch),
+}
+
+/// The look with the least validation loss, of those after every so many steps and at the end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EarlyStop {
+    /// Steps trained when it was taken; of equal losses, the first.
+    pub step: u64,
+    /// Steps trained in all.
+    pub steps: u64,
+    /// Loss on the samples held out.
+    pub validation_loss: Option<f64>,
+    /// Zero-one error on them.
+    pub validation_error: Option<f64>,
+    /// Loss on the test samples.
+    pub test_loss: Option<f64>,
+    /// Zero-one error on them.
+    pub test_error: Option<f64>,
+}
+
+/// One dimension that a search tried, and what it leaves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubspaceSearch {
+    /// The dimension.
+    pub dim: u32,
+    /// The accuracy that is looked for.
+    pub target: f64,
+    /// The accuracy in this dimension: on the test samples, with random labels on the training samples.
+    pub accuracy: Option<f64>,
+    /// The largest dimension that fell short, or the smallest of all.
+    pub low: u32,
+    /// The smallest dimension that reached it, or the largest of all.
+    pub high: u32,
 }
 
 /// How well a network that was built for n samples takes their labels.

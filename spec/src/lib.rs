@@ -8,6 +8,7 @@ pub mod details;
 pub mod grid;
 pub mod id;
 pub mod identity;
+pub mod ladder;
 pub mod lease;
 pub mod outcome;
 pub mod params;

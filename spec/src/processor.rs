@@ -1,7 +1,7 @@
 //! What only a processor computes.
 
 use crate::asked::Asked;
-use crate::trial::{AugmentSpec, EarlyStop, ModelSpec, TrialSpec};
+use crate::trial::{AugmentSpec, EarlyStop, MaskSpec, ModelSpec, Spread, TrialSpec};
 
 impl TrialSpec {
     /// What of it only the processor computes, whatever a worker's device; `None`: nothing, it is trained on the device.
@@ -23,6 +23,10 @@ impl TrialSpec {
             Some("networks of augmented images")
         } else if self.train.early_stop != EarlyStop::Never {
             Some("trainings that may end early")
+        } else if matches!(self.mask, MaskSpec::Magnitude(_)) {
+            Some("pruned networks")
+        } else if self.evaluate.spread == Spread::Steps {
+            Some("looks between the epochs")
         } else {
             None
         }

@@ -127,7 +127,7 @@ pub fn parameters(model: &ModelSpec, inputs: u32, image: Option<Image>, outputs:
 }
 
 /// The layers of a convolution network; none where there is no image, or one too small, which is found when a sweep is checked.
-fn layers(
+pub(crate) fn layers(
     architecture: Architecture,
     width: u32,
     image: Option<Image>,
@@ -158,7 +158,7 @@ pub fn cost_flops(spec: &TrialSpec, shape: &DataShape) -> f64 {
 #[must_use]
 pub(crate) fn measurement_count(evaluate: &EvaluateSpec, epochs: u32) -> u32 {
     match evaluate.spread {
-        Spread::End => 1,
+        Spread::End | Spread::Steps => 1,
         Spread::Every => epochs.div_ceil(evaluate.every.max(1)),
         Spread::Log => u32::try_from(evaluate.epochs(epochs).len()).unwrap_or(u32::MAX),
     }

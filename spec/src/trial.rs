@@ -101,6 +101,18 @@ pub struct TrialSpec {
     pub seed: u64,
 }
 
+impl TrialSpec {
+    /// Whether going on from a checkpoint takes the parent's weights once more: what a stage derives from them (a mask, a
+    /// dimension) is not in its checkpoints.
+    #[must_use]
+    pub fn returns_to_parent(&self) -> bool {
+        matches!(self.mask, MaskSpec::Magnitude(pruning) if pruning.level > 0)
+            || self
+                .subspace
+                .is_some_and(|subspace| subspace.search.is_some())
+    }
+}
+
 /// What learns.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ModelSpec {
@@ -146,18 +158,66 @@ pub enum MaskSpec {
         /// The share, in `(0, 1]`.
         density: f64,
     },
+    /// The largest weights of a trained network.
+    Magnitude(Pruning),
 }
 
-impl MaskSpec {
-    /// Share of weights kept.
-    #[must_use]
-    pub const fn density(&self) -> f64 {
-        match self {
-            Self::None => 1.0,
-            Self::Random { density } => *density,
-        }
-    }
+/// A lottery ticket or a control of one (Frankle & Carbin 2019): a network that starts from another, trained and pruned.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pruning {
+    /// How often it was pruned; 0: the dense network, which keeps its state at the step `rewind`.
+    pub level: u32,
+    /// Share of the remaining weights of each hidden dense layer that a level prunes.
+    pub rate: f64,
+    /// The same of convolutions.
+    pub conv_rate: f64,
+    /// The same of the output layer.
+    pub output_rate: f64,
+    /// Among which weights the smallest are pruned.
+    pub scope: PruneScope,
+    /// Whose trained weights are judged.
+    pub method: PruneMethod,
+    /// Step to which survivors are set back.
+    pub rewind: u64,
+    /// What starts.
+    pub control: Control,
+    /// Which of several draws of a control.
+    pub draw: u64,
 }
+
+words!(
+    /// Among which weights the smallest are pruned.
+    PruneScope {
+        /// Those of each layer.
+        Layer = "layer",
+        /// Those of all hidden layers together.
+        Global = "global",
+    }
+);
+
+words!(
+    /// Whose trained weights say what is pruned.
+    PruneMethod {
+        /// Those of the level before.
+        Iterative = "iterative",
+        /// Those of the dense network.
+        OneShot = "one-shot",
+    }
+);
+
+words!(
+    /// What a pruned network starts with.
+    Control {
+        /// The surviving weights, set back.
+        Ticket = "ticket",
+        /// The same mask, weights drawn anew.
+        Reinit = "reinit",
+        /// A mask of random places with as many weights in each layer, weights set back.
+        Random = "random",
+        /// The same mask, weights drawn anew with the signs of those set back.
+        Sign = "sign",
+    }
+);
 
 /// Distribution of initial weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -318,13 +378,39 @@ words!(
 
 /// A random subspace θ = θ₀ + P·z of the D parameters: z has `dim` numbers, starts at 0, and is what is trained
 /// (Li, Farkhoor, Liu & Yosinski 2018).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SubspaceSpec {
-    /// Dimension d, at least 1 and at most D.
+    /// Dimension d, at least 1 and at most D. Of a search, the largest that it may come to.
     pub dim: u32,
     /// How P is drawn.
     pub projection: ProjectionKind,
+    /// The search that decides d; `None`: `dim` does.
+    pub search: Option<Search>,
 }
+
+/// One step of a search for the smallest dimension whose network reaches an accuracy: it tries the middle, on a log scale, of what
+/// the step before left.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Search {
+    /// Which step, from 1.
+    pub step: u32,
+    /// The smallest dimension that it may come to.
+    pub low: u32,
+    /// The accuracy, or a share of the accuracy of the network itself.
+    pub goal: f64,
+    /// Which of the two.
+    pub threshold: Threshold,
+}
+
+words!(
+    /// What the accuracy in a subspace is compared with.
+    Threshold {
+        /// The accuracy of the same network outside of subspaces.
+        Local = "local",
+        /// 1.
+        Global = "global",
+    }
+);
 
 words!(
     /// How measured epochs are spread.
@@ -335,6 +421,8 @@ words!(
         Every = "every",
         /// Only at the end.
         End = "end",
+        /// Only at the end; every `every` steps the validation loss alone is looked at.
+        Steps = "steps",
     }
 );
 
@@ -345,7 +433,7 @@ pub struct EvaluateSpec {
     pub spread: Spread,
     /// Number of measured epochs (log).
     pub points: u32,
-    /// Distance in epochs (every).
+    /// Distance in epochs (every) or steps (steps).
     pub every: u32,
 }
 
@@ -354,7 +442,7 @@ impl EvaluateSpec {
     #[must_use]
     pub fn epochs(&self, epochs: u32) -> Vec<u32> {
         let mut measured: Vec<u32> = match self.spread {
-            Spread::End => Vec::new(),
+            Spread::End | Spread::Steps => Vec::new(),
             Spread::Every => (1..=epochs)
                 .filter(|epoch| epoch.is_multiple_of(self.every.max(1)))
                 .collect(),

@@ -2,6 +2,7 @@
 
 mod asked;
 mod held;
+mod staged;
 mod trained;
 mod typed;
 
@@ -56,6 +57,16 @@ pub enum Unresolved {
         epoch: u32,
         /// The last epoch.
         epochs: u32,
+    },
+    /// A search without ends.
+    #[error(
+        "a search goes from `subspace.low` = {low} to `subspace.dim` = {dim}: the second is not the larger"
+    )]
+    SearchEnds {
+        /// The smallest dimension.
+        low: u32,
+        /// The largest.
+        dim: u32,
     },
 }
 
@@ -374,6 +385,13 @@ impl Values {
     fn evaluate(&self) -> Result<EvaluateSpec, Unresolved> {
         let spread = Spread::from_word(self.word(Key::EvaluateSpread)?)
             .expect("the table lists every spread");
+        if spread == Spread::Steps && self.count(Key::DataValidation)? == 0 {
+            return Err(Unresolved::Conflict {
+                key: Key::EvaluateSpread,
+                message: "`steps` looks at the validation loss, and `data.validation` holds no sample out",
+                help: "write validation = 500 under [data]",
+            });
+        }
         Ok(EvaluateSpec {
             spread,
             points: if spread == Spread::Log {
@@ -381,7 +399,7 @@ impl Values {
             } else {
                 2
             },
-            every: if spread == Spread::Every {
+            every: if matches!(spread, Spread::Every | Spread::Steps) {
                 self.count(Key::EvaluateEvery)?
             } else {
                 1

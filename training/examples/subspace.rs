@@ -59,7 +59,15 @@ fn main() {
             if u64::from(dim) > parameters || dense && u64::from(dim) * parameters > MOST_DENSE {
                 continue;
             }
-            let (step, draw) = measure(&hidden, Some(SubspaceSpec { dim, projection }), seconds);
+            let (step, draw) = measure(
+                &hidden,
+                Some(SubspaceSpec {
+                    dim,
+                    projection,
+                    search: None,
+                }),
+                seconds,
+            );
             println!(
                 "{:10}  {dim:10}  {:9.3}  {:12.2}  {:10.0}",
                 projection.word(),

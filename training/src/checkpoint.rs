@@ -9,11 +9,12 @@ use descent_spec::trial::{EarlyStop, Optimizer};
 
 use crate::best::{self, Best, Stored};
 use crate::course;
-use crate::mlp::{Plan, State};
+use crate::mlp::{Dense, Plan, State};
+use crate::notes::{Look, LookBits, Notes};
 use crate::pack::TrainError;
 use crate::robustness::{self, Snapshot};
 use crate::subspace::Coordinates;
-use crate::weights::{Unpacked, metadata, pack};
+use crate::weights::{Named, Unpacked, metadata, named, tensors, write};
 
 /// What a checkpoint says of itself. Fields are in alphabetical order: this is its canonical form.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +24,9 @@ struct Header {
     best: Option<Stored>,
     instruction_set: String,
     kind: String,
+    /// The best look at the validation samples between epochs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    look: Option<LookBits>,
     optimizer: String,
     step: u64,
     version: u32,
@@ -44,12 +48,14 @@ pub(crate) fn header(
     plan: &Plan,
     step: u64,
     best: Option<&Measurement>,
+    notes: &Notes,
     instruction_set: &str,
 ) -> String {
     let header = Header {
         best: best.map(Stored::from),
         instruction_set: instruction_set.to_owned(),
         kind: KIND.to_owned(),
+        look: notes.best.map(LookBits::from),
         optimizer: optimizer(plan).0.to_owned(),
         step,
         version: VERSION,
@@ -57,34 +63,55 @@ pub(crate) fn header(
     serde_json::to_string(&header).expect("strings and numbers can be written")
 }
 
-pub(crate) fn to_bytes(plan: &Plan, state: &State, instruction_set: &str) -> Vec<u8> {
-    let (_, prefixes) = optimizer(plan);
-    let mut parts = vec![(String::new(), state.layers.as_slice())];
-    for (prefix, layers) in prefixes.iter().zip(&state.moments) {
-        parts.push(((*prefix).to_owned(), layers));
+/// Prefix of the tensors that hold the state on the way to which later stages are set back.
+pub(crate) const REWIND: &str = "rewind.";
+
+/// What of a member's notes its checkpoint must hold: a stage's own masks come from its parent once more.
+pub(crate) fn kept<'a>(plan: &Plan, notes: &'a Notes) -> &'a [Named] {
+    if plan.keeps_at.is_some() {
+        &notes.carried
+    } else {
+        &[]
     }
+}
+
+/// Weights and moments of a state as tensors under a prefix.
+pub(crate) fn state_tensors(plan: &Plan, state: &State, under: &str) -> Vec<Named> {
+    let mut parts = vec![(under.to_owned(), state.layers.as_slice())];
+    for (prefix, layers) in optimizer(plan).1.iter().zip(&state.moments) {
+        parts.push((format!("{under}{prefix}"), layers));
+    }
+    tensors(&parts)
+}
+
+pub(crate) fn to_bytes(
+    plan: &Plan,
+    state: &State,
+    notes: &Notes,
+    instruction_set: &str,
+) -> Vec<u8> {
     let snapshots = state.snapshots.iter();
     let snapshots = snapshots.map(|kept| (robustness::prefix(kept.epoch), kept.network.as_slice()));
     let best = state.best.as_ref();
     let snapshots =
         snapshots.chain(best.map(|best| (best::PREFIX.to_owned(), best.network.as_slice())));
-    let header = header(
-        plan,
-        state.step,
-        best.map(|best| &best.measurement),
-        instruction_set,
-    );
-    let Some(at) = &state.coordinates else {
-        parts.extend(snapshots);
-        return pack(&parts, &[], &header);
-    };
-    // In a subspace all that is present follows from z.
-    let mut vectors = vec![("z".to_owned(), at.z.as_slice())];
-    for (prefix, moment) in prefixes.iter().zip(&at.moments) {
-        vectors.push((format!("{prefix}z"), moment));
+    let mut all = tensors(&snapshots.collect::<Vec<_>>());
+    all.extend(kept(plan, notes).iter().cloned());
+    match &state.coordinates {
+        None => all.extend(state_tensors(plan, state, "")),
+        // In a subspace all that is present follows from z.
+        Some(at) => {
+            let vector = |name: String, values: &[f32]| named(name, &[values.len()], values);
+            all.push(vector("z".to_owned(), &at.z));
+            let moments = optimizer(plan).1.iter().zip(&at.moments);
+            all.extend(moments.map(|(prefix, moment)| vector(format!("{prefix}z"), moment)));
+        }
     }
-    let snapshots: Vec<_> = snapshots.collect();
-    pack(&snapshots, &vectors, &header)
+    let best = best.map(|best| &best.measurement);
+    write(
+        &all,
+        &header(plan, state.step, best, notes, instruction_set),
+    )
 }
 
 /// What a file says of itself, if it is a checkpoint.
@@ -117,6 +144,7 @@ pub(crate) struct Opened {
     pub(crate) step: u64,
     /// The best measurement so far, where training may end early.
     pub(crate) best: Option<Measurement>,
+    pub(crate) notes: Notes,
     pub(crate) file: Unpacked,
 }
 
@@ -125,7 +153,7 @@ pub(crate) struct Opened {
 /// # Errors
 /// When the bytes are not a checkpoint, or one of another training.
 pub(crate) fn read(bytes: &[u8], plan: &Plan) -> Result<Opened, TrainError> {
-    let file = Unpacked::open(bytes)?;
+    let mut file = Unpacked::open(bytes)?;
     let header = described(&file.metadata)?;
     let name = optimizer(plan).0;
     if header.optimizer != name || header.step > plan.steps() {
@@ -143,6 +171,14 @@ pub(crate) fn read(bytes: &[u8], plan: &Plan) -> Result<Opened, TrainError> {
     Ok(Opened {
         step: header.step,
         best: header.best.map(Measurement::from),
+        notes: Notes {
+            carried: match plan.keeps_at {
+                Some(_) => file.take_all(REWIND),
+                None => Vec::new(),
+            },
+            best: header.look.map(Look::from),
+            search: None,
+        },
         file,
     })
 }
@@ -171,13 +207,13 @@ pub(crate) fn coordinates(
 ///
 /// # Errors
 /// When the bytes are not a checkpoint, or one of another network.
-pub(crate) fn from_bytes(bytes: &[u8], plan: &Plan) -> Result<State, TrainError> {
+pub(crate) fn from_bytes(bytes: &[u8], plan: &Plan) -> Result<(State, Notes), TrainError> {
     let Opened {
         step,
         best,
+        notes,
         mut file,
     } = read(bytes, plan)?;
-    let (_, prefixes) = optimizer(plan);
     let shapes = plan.shapes();
     let fits = |index: usize, shape: (usize, usize)| shapes[index] == shape;
     let mut snapshots = Vec::new();
@@ -197,27 +233,44 @@ pub(crate) fn from_bytes(bytes: &[u8], plan: &Plan) -> Result<State, TrainError>
     };
     if let Some(coordinates) = coordinates(&mut file, plan)? {
         file.finish()?;
-        return Ok(State {
+        let state = State {
             step,
             coordinates: Some(coordinates),
             snapshots,
             best,
             ..State::fresh(plan)
-        });
+        };
+        return Ok((state, notes));
     }
-    let mut take = |prefix: &str| file.take(prefix, shapes.len(), fits);
-    let layers = take("")?;
-    let moments = prefixes
-        .iter()
-        .map(|prefix| take(prefix))
-        .collect::<Result<_, _>>()?;
+    let (layers, moments) = take_state(&mut file, plan, "")?;
     file.finish()?;
-    Ok(State {
+    let state = State {
         step,
         layers,
         moments,
         coordinates: None,
         snapshots,
         best,
-    })
+    };
+    Ok((state, notes))
+}
+
+/// Takes out what [`state_tensors`] put in: layers and moments.
+///
+/// # Errors
+/// When something is missing or of another shape.
+pub(crate) fn take_state(
+    file: &mut Unpacked,
+    plan: &Plan,
+    under: &str,
+) -> Result<(Vec<Dense>, Vec<Vec<Dense>>), TrainError> {
+    let shapes = plan.shapes();
+    let mut take =
+        |prefix: &str| file.take(prefix, shapes.len(), |index, shape| shapes[index] == shape);
+    let layers = take(under)?;
+    let prefixes = optimizer(plan).1.iter();
+    let moments = prefixes
+        .map(|prefix| take(&format!("{under}{prefix}")))
+        .collect::<Result<_, _>>()?;
+    Ok((layers, moments))
 }

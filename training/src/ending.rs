@@ -6,6 +6,7 @@ use descent_spec::outcome::{Measurement, StopReason, TrialResult};
 use descent_spec::trial::Loss;
 
 use crate::mlp::{Dense, Plan};
+use crate::notes::Notes;
 use crate::pack::Event;
 use crate::weights;
 
@@ -121,6 +122,11 @@ impl Ending {
         }
     }
 
+    /// The last measurement.
+    pub(crate) const fn last(&self) -> &Measurement {
+        &self.measurement
+    }
+
     pub(crate) const fn epoch(&self) -> u32 {
         self.measurement.epoch
     }
@@ -142,7 +148,12 @@ impl Ending {
         on: &Place,
         layers: Option<&[Dense]>,
     ) -> Event {
-        self.with_weights(key, plan, on, layers.map(weights::to_bytes))
+        self.with_weights(
+            key,
+            plan,
+            on,
+            layers.map(|layers| weights::to_bytes(layers, &Notes::default())),
+        )
     }
 
     /// The same with final weights as a file.

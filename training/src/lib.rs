@@ -18,13 +18,16 @@ pub mod features;
 mod freedom;
 mod kernel;
 mod mlp;
+mod notes;
 mod open;
 mod optimizer;
 pub mod pack;
 mod robustness;
 mod samples;
+mod search;
 pub mod stream;
 mod subspace;
+mod ticket;
 mod weights;
 pub mod yardstick;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use descent_spec::asked::Asked;
 use descent_spec::closed::Closed;
+use descent_spec::outcome::Measurement;
 use descent_spec::trial::{ModelSpec, TrialSpec};
 
 use crate::autograd::Autograd;
@@ -23,10 +24,12 @@ use crate::features;
 use crate::freedom;
 
 use crate::kernel::Isa;
-use crate::mlp::{Loose, Mask, Plan, Stack, State, flat};
+use crate::mlp::{Group, Loose, Mask, Plan, Stack, State, flat, pruned};
+use crate::notes::Notes;
 use crate::pack::{Event, Member, Pack, Progress, TrainError};
 use crate::robustness::Snapshot;
 use crate::samples::samples;
+use crate::search;
 use crate::weights;
 
 /// Makes a pack of trials on a device. Members that cannot start come back as [`Event::Failed`], the others train.
@@ -316,7 +319,12 @@ fn start(
     labels: Arc<[u8]>,
     instruction_set: &str,
 ) -> Result<Loose, TrainError> {
-    let plan = Plan::new(&member.spec, &data)?;
+    let isa = Isa::named(instruction_set).unwrap_or_else(Isa::detect);
+    let parent = member.parent_weights.as_deref();
+    let (spec, search) = search::decide(&member.spec, parent, |spec, weights| {
+        measured(spec, weights, &data, &labels, isa)
+    })?;
+    let plan = Plan::new(&spec, &data)?;
     let resumed = match &member.checkpoint {
         // What other instructions began is begun again: half of each would be neither's result.
         Some(bytes) if checkpoint::instruction_set(bytes)? == instruction_set => {
@@ -324,16 +332,31 @@ fn start(
         }
         _ => None,
     };
-    let mask = Mask::draw(&plan).map(Arc::new);
-    let mut state = match (resumed, &member.parent_weights) {
-        (Some(state), _) => state,
-        (None, Some(bytes)) => State::reusing(&plan, &weights::parent(bytes, &plan)?),
-        (None, None) => State::fresh(&plan),
+    let (mask, mut state, mut notes) = match (plan.pruned(), parent) {
+        (Some(pruning), Some(bytes)) => {
+            let (mask, state, notes) = pruned::start(bytes, &plan, pruning)?;
+            (Some(mask), state, notes)
+        }
+        (Some(_), None) => {
+            let message = "a pruned network starts from weights that are not here".to_owned();
+            return Err(TrainError::Artifact(message));
+        }
+        (None, Some(bytes)) if search.is_none() && resumed.is_none() => {
+            let reused = State::reusing(&plan, &weights::parent(bytes, &plan)?);
+            (Mask::draw(&plan), reused, Notes::default())
+        }
+        (None, _) => (Mask::draw(&plan), State::fresh(&plan), Notes::default()),
     };
+    if let Some((resumed, kept)) = resumed {
+        state = resumed;
+        notes.best = kept.best;
+        notes.carried.extend(kept.carried);
+    }
+    notes.search = search;
+    let mask = mask.map(Arc::new);
     if let Some(mask) = &mask {
         mask.apply(&mut state.layers);
     }
-    let isa = Isa::named(instruction_set).unwrap_or_else(Isa::detect);
     let subspace = flat::enter(&plan, mask.as_deref(), &mut state, isa).map(Box::new);
     if state.step == 0 && plan.kept.first() == Some(&0) && state.snapshots.is_empty() {
         state.snapshots.push(Snapshot {
@@ -349,8 +372,48 @@ fn start(
         shifts: None,
         mask,
         subspace,
+        notes,
         state,
     })
+}
+
+/// Measures a network of these settings with these final weights.
+fn measured(
+    spec: &TrialSpec,
+    bytes: &[u8],
+    data: &Arc<Prepared>,
+    labels: &Arc<[u8]>,
+    isa: Isa,
+) -> Result<Measurement, TrainError> {
+    let plan = Plan::new(spec, data)?;
+    let layers = weights::parent(bytes, &plan)?;
+    if layers
+        .iter()
+        .zip(plan.shapes())
+        .any(|(layer, shape)| (layer.rows, layer.columns) != shape)
+    {
+        let message = "the weights that a search begins with are those of another network";
+        return Err(TrainError::Artifact(message.to_owned()));
+    }
+    let mut state = State::fresh(&plan);
+    state.layers = layers;
+    let loose = Loose {
+        key: 0,
+        mask: None,
+        subspace: None,
+        shifts: None,
+        notes: Notes::default(),
+        plan: Arc::new(plan),
+        data: Arc::clone(data),
+        labels: Arc::clone(labels),
+        state,
+    };
+    let place = Place {
+        device: "cpu".to_owned(),
+        instruction_set: isa.name().to_owned(),
+    };
+    let measured = Group::new(isa, vec![loose], place).measured();
+    measured.ok_or_else(|| TrainError::BadSpec("a network that cannot be measured".to_owned()))
 }
 
 /// Packs of different kinds as one.

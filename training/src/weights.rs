@@ -3,26 +3,51 @@
 use std::collections::{BTreeMap, HashMap};
 
 use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
+use serde::{Deserialize, Serialize};
 
 use crate::mlp::{Dense, Plan};
+use crate::notes::Notes;
 use crate::pack::TrainError;
+use crate::search::{Bracket, BracketBits};
 
 /// The one metadata key. One alone, because a second one would make the order of the header, and so the bytes, arbitrary.
 const METADATA_KEY: &str = "descent";
 
-/// What a file of weights says of itself.
-pub(crate) const WEIGHTS: &str = r#"{"kind":"weights","version":1}"#;
+/// What a file of weights says of itself. Fields are in alphabetical order: this is its canonical form.
+#[derive(Debug, Serialize, Deserialize)]
+struct Header {
+    kind: String,
+    /// What a search left, where the weights are those of a step of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    search: Option<BracketBits>,
+    version: u32,
+}
 
-/// Layers (name prefix and numbers), vectors (name and numbers) and a line of metadata as one file.
-pub(crate) fn pack(
-    parts: &[(String, &[Dense])],
-    vectors: &[(String, &[f32])],
-    metadata: &str,
-) -> Vec<u8> {
+/// What the file of a member's final weights says of itself.
+pub(crate) fn header(notes: &Notes) -> String {
+    let header = Header {
+        kind: "weights".to_owned(),
+        search: notes.search.as_ref().map(Bracket::bits),
+        version: 1,
+    };
+    serde_json::to_string(&header).expect("strings and numbers can be written")
+}
+
+/// What the step of a search left whose final weights these are.
+///
+/// # Errors
+/// When they are other weights.
+pub(crate) fn bracket(file: &Unpacked) -> Result<BracketBits, TrainError> {
+    let header: Result<Header, _> = serde_json::from_str(&file.metadata);
+    let search = header.ok().and_then(|header| header.search);
+    search.ok_or_else(|| {
+        TrainError::Artifact("these weights are not those of a search's step".to_owned())
+    })
+}
+
+/// Layers as tensors, under a name prefix each.
+pub(crate) fn tensors(parts: &[(String, &[Dense])]) -> Vec<Named> {
     let mut tensors: Vec<Named> = Vec::new();
-    for (name, values) in vectors {
-        tensors.push(named(name.clone(), &[values.len()], values));
-    }
     for (prefix, layers) in parts {
         for (index, layer) in layers.iter().enumerate() {
             tensors.push(named(
@@ -37,7 +62,7 @@ pub(crate) fn pack(
             ));
         }
     }
-    write(&tensors, metadata)
+    tensors
 }
 
 /// A tensor's name, shape and bytes.
@@ -159,6 +184,35 @@ impl Unpacked {
         self.tensors
     }
 
+    /// Takes out one tensor of a known shape, if it is there.
+    ///
+    /// # Errors
+    /// When it has another shape.
+    pub(crate) fn tensor_if_any(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+    ) -> Result<Option<Vec<f32>>, TrainError> {
+        if self.tensors.contains_key(name) {
+            self.tensor(name, shape).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Takes out all tensors whose names begin so, as they are.
+    pub(crate) fn take_all(&mut self, prefix: &str) -> Vec<Named> {
+        let mut taken = Vec::new();
+        self.tensors.retain(|name, (shape, numbers)| {
+            let matches = name.starts_with(prefix);
+            if matches {
+                taken.push(named(name.clone(), shape, numbers));
+            }
+            !matches
+        });
+        taken
+    }
+
     /// # Errors
     /// When something is left that nobody took.
     pub(crate) fn finish(self) -> Result<(), TrainError> {
@@ -171,9 +225,11 @@ impl Unpacked {
     }
 }
 
-/// Final weights as a file.
-pub(crate) fn to_bytes(layers: &[Dense]) -> Vec<u8> {
-    pack(&[(String::new(), layers)], &[], WEIGHTS)
+/// Final weights as a file, with what it carries on.
+pub(crate) fn to_bytes(layers: &[Dense], notes: &Notes) -> Vec<u8> {
+    let mut all = tensors(&[(String::new(), layers)]);
+    all.extend(notes.carried.iter().cloned());
+    write(&all, &header(notes))
 }
 
 /// Reads the final weights of a network that is at most as wide as the plan's, and alike in everything else.

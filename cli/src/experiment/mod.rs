@@ -7,7 +7,9 @@
 mod degrees_of_freedom;
 mod description_length;
 mod expressivity;
+mod intrinsic_dimension;
 mod layer_robustness;
+mod lottery_ticket;
 mod memorization;
 mod random_features;
 mod risk_curve;
@@ -56,6 +58,8 @@ pub(crate) fn shown(experiment: &str) -> Option<Shown> {
         "expressivity" => Some(expressivity::SHOWN),
         "layer-robustness" => Some(layer_robustness::SHOWN),
         "memorization" => Some(memorization::SHOWN),
+        "intrinsic-dimension" => Some(intrinsic_dimension::SHOWN),
+        "lottery-ticket" => Some(lottery_ticket::SHOWN),
         _ => None,
     }
 }

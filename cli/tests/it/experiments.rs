@@ -55,6 +55,142 @@ fn expressivity() {
 }
 
 #[test]
+fn lottery_ticket() {
+    for (file, name) in [
+        ("lottery-ticket.toml", "lottery-ticket"),
+        ("paper/lottery-ticket.toml", "paper-lottery-ticket"),
+    ] {
+        let is_paper = name.starts_with("paper");
+        let text = shrunk(
+            file,
+            &[
+                if is_paper {
+                    ("samples = 55000", "samples = 60\ntest_samples = 20")
+                } else {
+                    ("samples = 3500", "samples = 60")
+                },
+                if is_paper {
+                    ("validation = 5000", "validation = 20")
+                } else {
+                    ("validation = 500", "validation = 20")
+                },
+                (
+                    if is_paper {
+                        "epochs = 55"
+                    } else {
+                        "epochs = 12"
+                    },
+                    "epochs = 4",
+                ),
+                (
+                    if is_paper {
+                        "every = 100"
+                    } else {
+                        "every = 20"
+                    },
+                    "every = 2",
+                ),
+                ("batch = 60", "batch = 20"),
+                ("shape = \"300-100\"", "shape = \"12-8\""),
+                (
+                    if is_paper {
+                        "range = [0, 20]"
+                    } else {
+                        "range = [0, 16]"
+                    },
+                    "range = [0, 2]",
+                ),
+                (
+                    if is_paper { "count = 5" } else { "count = 3" },
+                    "count = 2",
+                ),
+            ],
+        );
+        let text = text.replace("test_samples = 4000", "test_samples = 20");
+        let sandbox = Sandbox::new();
+        sandbox.file("sweep.toml", &text.replace("\"mnist\"", "\"mnist-4k\""));
+        sandbox.ok("run sweep.toml --workers 2");
+        // 784·12 + 12·8 + 8·10 weights, of which 0.64 and 0.81 remain after two levels.
+        let rows = sandbox.ok(
+            "--format csv sql SELECT(control),(level),(n),(early_stop_step_mean),(density)FROM(lottery_ticket)WHERE(level)=2",
+        );
+        let lines: Vec<&str> = rows.lines().skip(1).collect();
+        let draws = if is_paper { 6 } else { 2 };
+        let expected = format!("reinit,2,{draws},");
+        assert!(
+            lines.iter().any(|line| line.starts_with(&expected)),
+            "{rows}"
+        );
+        assert!(
+            lines.iter().any(|line| line.starts_with("ticket,2,2,")),
+            "{rows}"
+        );
+        let report = sandbox.ok(&format!("report {name}"));
+        assert!(report.contains("same mask, drawn anew"), "{report}");
+        for file in ["svg", "png", "csv"].map(|ending| format!("{name}.{ending}")) {
+            assert!(sandbox.path(&file).exists(), "{file}");
+        }
+        sandbox.ok(&format!("verify {name}"));
+    }
+}
+
+#[test]
+fn intrinsic_dimension() {
+    let shrink = |file: &str, lines: &[(&str, &str)]| {
+        let mut all = vec![
+            ("epochs = 60", "epochs = 3"),
+            ("samples = 4000\ntest", "samples = 60\ntest"),
+            ("test_samples = 4000", "test_samples = 30"),
+            ("shape = [\"64-64\", \"128\"]", "shape = [\"6-5\", \"7\"]"),
+            ("count = 3", "count = 2"),
+        ];
+        all.extend(lines);
+        shrunk(file, &all)
+    };
+    let grid = shrink(
+        "intrinsic-dimension.toml",
+        &[("500, 750, 1000, 1500]", "500]")],
+    );
+    let search = shrink(
+        "intrinsic-dimension-search.toml",
+        &[
+            ("dim = 4000", "dim = 1000"),
+            ("range = [0, 7]", "range = [0, 3]"),
+        ],
+    );
+    let sandbox = Sandbox::new();
+    for (file, name, text, points) in [
+        ("grid.toml", "intrinsic-dimension", grid, 6),
+        ("search.toml", "intrinsic-search", search, 3),
+    ] {
+        sandbox.file(file, &text);
+        sandbox.ok(&format!("run {file} --workers 2"));
+        let rows = sandbox.ok(&format!(
+            "--format csv sql SELECT(COUNT(DISTINCT(dim))),MIN(baseline_mean)FROM(intrinsic_dimension)WHERE(sweep)='{name}'AND(dim)>0"
+        ));
+        let count: i64 = rows
+            .lines()
+            .nth(1)
+            .unwrap()
+            .split(',')
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert!(count >= points, "{rows}");
+        let report = sandbox.ok(&format!("report {name}"));
+        assert!(report.contains("D = 4805, sparse"), "{report}");
+        for file in ["svg", "png", "csv"].map(|ending| format!("{name}.{ending}")) {
+            assert!(sandbox.path(&file).exists(), "{file}");
+        }
+    }
+    // The networks themselves are trained once for both.
+    let shared = sandbox
+        .ok("--format csv sql SELECT(COUNT(DISTINCT(trial)))FROM(trials)WHERE(subspace_dim)=0");
+    assert_eq!(shared.lines().nth(1), Some("4"), "{shared}");
+}
+
+#[test]
 fn what_cannot_be_built_is_refused_before_anything_is() {
     let sandbox = Sandbox::new();
     let table = [

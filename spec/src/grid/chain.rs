@@ -2,9 +2,10 @@
 
 use std::sync::PoisonError;
 
-use super::{Candidate, Grid, Place, Point};
+use super::{Candidate, Grid, Place, Point, stage};
 use crate::id::Identity;
 use crate::identity::{identity, pack_key};
+use crate::ladder;
 use crate::params::Params;
 use crate::setting::Key;
 use crate::trial::{ModelSpec, Scope, TrialKey};
@@ -14,15 +15,24 @@ use crate::values::Values;
 /// Identities kept at most: 2²⁰ of them take about 50 MB.
 const MAX_REMEMBERED: usize = 1 << 20;
 
+/// What a point starts from.
+enum Start {
+    /// The trained weights of the next narrower network.
+    Narrower(Place, Box<Candidate>),
+    /// The stage before its own.
+    Stage(Box<Candidate>),
+}
+
 impl Grid {
     pub(super) fn named(&self, rank: u64, place: &Place, candidate: &Candidate) -> Point {
         let index = self.layout.index(place);
-        let narrower = self.parent(place, candidate);
-        let feeds = self.feeds(place);
-        let parent = narrower.map(|(place, candidate)| self.identity(place, candidate));
-        let params = settled(candidate, parent.is_some());
+        let start = self.start(Some(place), candidate);
+        let widens = self.widens(place);
+        let reuses = matches!(start, Some(Start::Narrower(..)));
+        let parent = start.map(|start| self.parent_identity(start));
+        let params = settled(candidate, reuses);
         let identity = identity(&params, candidate.known.hash, parent);
-        if feeds {
+        if widens {
             self.remember(index, identity);
         }
         let spec = params.resolve().expect("checked when the grid was made");
@@ -35,16 +45,18 @@ impl Grid {
         let cost = self.cost(&spec, &candidate.shape);
         let axes = self.axis_values(place);
         let (shape, parameters) = (candidate.shape, candidate.parameters);
+        let layers = ladder::layers(&spec.model, shape.inputs, shape.image, shape.outputs);
         Point {
             index,
             rank,
             params,
+            density: spec.mask.density(&layers),
             spec,
             shape,
             key,
             parameters,
             cost,
-            feeds,
+            feeds: widens || self.fed.contains(&identity),
             axes,
         }
     }
@@ -62,17 +74,47 @@ impl Grid {
         .collect()
     }
 
-    /// The next narrower point that this one starts from.
-    fn parent(&self, place: &Place, candidate: &Candidate) -> Option<(Place, Candidate)> {
+    /// The name of the network that a place's point is compared with, where that is trained in a subspace of a given dimension.
+    pub(super) fn baseline(&self, place: &Place) -> Option<Identity> {
+        let candidate = self.candidate(place)?;
+        let values = stage::baseline(&candidate.values, &candidate.spec)?;
+        Some(self.parent_identity(Start::Stage(Box::new(self.described(values)))))
+    }
+
+    /// What a point starts from. Points on their way to a stage have no place.
+    fn start(&self, place: Option<&Place>, candidate: &Candidate) -> Option<Start> {
+        if let Some((values, _)) = stage::parent(&candidate.values, &candidate.spec) {
+            return Some(Start::Stage(Box::new(self.described(values))));
+        }
         if self.reuse && reuses(candidate) {
-            self.neighbour(place, false)
-        } else {
-            None
+            let (place, candidate) = self.neighbour(place?, false)?;
+            return Some(Start::Narrower(place, Box::new(candidate)));
+        }
+        None
+    }
+
+    /// The name of what a point starts from.
+    fn parent_identity(&self, start: Start) -> Identity {
+        match start {
+            Start::Narrower(place, candidate) => self.identity(place, *candidate),
+            Start::Stage(candidate) => {
+                let earlier = self.start(None, &candidate);
+                let parent = earlier.map(|start| self.parent_identity(start));
+                identity(&settled(&candidate, false), candidate.known.hash, parent)
+            }
         }
     }
 
+    /// The stage that a place's point starts from, where it does, and the name of that point.
+    pub(super) fn stage(&self, place: &Place) -> Option<(stage::Rule, Identity)> {
+        let candidate = self.candidate(place)?;
+        let (values, rule) = stage::parent(&candidate.values, &candidate.spec)?;
+        let start = Start::Stage(Box::new(self.described(values)));
+        Some((rule, self.parent_identity(start)))
+    }
+
     /// Whether the next wider point starts from this one.
-    fn feeds(&self, place: &Place) -> bool {
+    fn widens(&self, place: &Place) -> bool {
         self.reuse
             && self
                 .neighbour(place, true)
@@ -117,7 +159,10 @@ impl Grid {
                 break;
             }
             drop(chain);
-            next = self.parent(&place, &candidate);
+            next = match self.start(Some(&place), &candidate) {
+                Some(Start::Narrower(place, candidate)) => Some((place, *candidate)),
+                _ => None,
+            };
             pending.push((index, candidate));
         }
         while let Some((index, candidate)) = pending.pop() {
@@ -150,8 +195,9 @@ fn reuses(candidate: &Candidate) -> bool {
 
 /// The canonical settings of a point, with rules "below the threshold" resolved to what they come to for it: a wide network
 /// is the same trial whether a sweep says `never` or `below-threshold`.
-fn settled(candidate: &Candidate, has_parent: bool) -> Params {
+fn settled(candidate: &Candidate, widens: bool) -> Params {
     let mut values = candidate.values.clone();
+    stage::settle(&mut values, &candidate.spec);
     let holds = |scope: Scope| scope.holds(candidate.parameters, candidate.shape.threshold());
     let set =
         |values: &mut Values, key: Key, word: &'static str| values.set(key, Value::Word(word));
@@ -171,7 +217,7 @@ fn settled(candidate: &Candidate, has_parent: bool) -> Params {
         set(
             &mut values,
             Key::TrainWeightReuse,
-            if has_parent { "always" } else { "never" },
+            if widens { "always" } else { "never" },
         );
     }
     if candidate.spec.data.test_samples == Some(candidate.known.test_samples) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::limits::{cannot_move, too_many_networks};
-use super::{Grid, Place};
+use super::{Grid, Place, rungs, stage};
 use crate::architecture::Architecture;
 use crate::asked::Asked;
 use crate::data::KnownData;
@@ -20,9 +20,9 @@ use crate::values::Unresolved;
 /// Places looked at for one that is not excluded, before it is taken on trust that there is one.
 const MAX_LOOKED_AT: u64 = 20_000_000;
 /// Mistakes of single points noted at most.
-const MAX_POINT_MISTAKES: usize = 20;
+pub(super) const MAX_POINT_MISTAKES: usize = 20;
 
-pub(super) fn check(grid: &Grid, sweep: &Sweep) -> Result<(), Mistakes> {
+pub(super) fn check(grid: &mut Grid, sweep: &Sweep) -> Result<(), Mistakes> {
     let mut report = Report::new(sweep.source());
     for (name, span) in sweep.root.everything(Key::DataDataset) {
         let known = name
@@ -58,6 +58,9 @@ pub(super) fn check(grid: &Grid, sweep: &Sweep) -> Result<(), Mistakes> {
                 format!("the conditions leave none of the sweep's points, {looked_at} in all");
             report.add(span.unwrap_or(0..0), "exclude", message);
         }
+    }
+    if report.is_empty() {
+        grid.fed = stage::check(grid, &mut report, sweep);
     }
     report.finish()
 }
@@ -117,7 +120,15 @@ fn suspicious(grid: &Grid, path: &Path<'_>, experiment: Experiment) -> bool {
         || values(path, Key::TrainEarlyStop)
             .iter()
             .any(|word| word.as_text() != Some("never"));
-    misfit || too_few || blind || repeats || keeps || moves || most(Key::SubspaceDim) > 0
+    let stages = !values(path, Key::SubspaceSearch).is_empty()
+        || values(path, Key::MaskKind)
+            .iter()
+            .any(|value| value.as_text() == Some("magnitude"));
+    let by_steps = values(path, Key::EvaluateSpread)
+        .iter()
+        .any(|value| value.as_text() == Some("steps"));
+    let looked_into = repeats || keeps || moves || stages || by_steps;
+    misfit || too_few || blind || looked_into || most(Key::SubspaceDim) > 0
 }
 
 /// Why a convolution network cannot look at the samples of a data set; `None`: it can.
@@ -222,10 +233,18 @@ fn points(
                         report.add_with_help(place, name, error.to_string(), Some(help));
                     }
                 }
+                Err(error @ Unresolved::SearchEnds { .. }) => {
+                    if noted.insert(error.to_string()) {
+                        let help = "write dim = 2000 under [subspace]".to_owned();
+                        let place = place_of(path, Key::SubspaceSearch);
+                        report.add_with_help(place, "subspace.dim", error.to_string(), Some(help));
+                    }
+                }
                 Ok(mut spec) => {
                     too_many_dimensions(grid, report, path, &spec, noted);
                     too_long_a_block(grid, report, path, &spec, noted);
                     pinned_elsewhere(report, pin, &spec, noted);
+                    rungs::check(grid, report, path, &spec, noted);
                     let known = &grid.data[spec.data.dataset.as_str()];
                     cannot_move(report, path, known, &spec, noted);
                     too_many_networks(report, path, &spec, noted);

@@ -86,9 +86,9 @@ impl Layout {
             let (key, values) = &members[0];
             let is_widths = reuse && members.len() == 1 && *key == Key::ModelWidth;
             let ascending = is_widths.then(|| order::ascending(values));
-            let work = match (&ascending, order) {
-                // A narrower network comes before a wider one that starts from it.
-                (Some(ascending), _) => ascending.clone(),
+            // A narrower network comes before a wider one that starts from it, and so do stages.
+            let work = match (ascending.clone().or_else(|| stages(&members)), order) {
+                (Some(ascending), _) => ascending,
                 (None, Order::CoarseToFine) if *key != Key::Seed => order::coarse_to_fine(values),
                 (None, _) => (0..values.len() as u32).collect(),
             };
@@ -199,6 +199,18 @@ impl Layout {
         *rest /= axis.len;
         axis.work[digit as usize]
     }
+}
+
+/// The order of work of an axis that moves from stage to stage; `None` for others.
+fn stages(members: &[(Key, Arc<[Value]>)]) -> Option<Vec<u32>> {
+    let values = |key: Key| members.iter().find(|(member, _)| *member == key);
+    if let Some((_, values)) = super::stage::COUNTS.into_iter().find_map(values) {
+        return Some(order::ascending(values));
+    }
+    let (_, values) = values(Key::MaskControl)?;
+    let mut order: Vec<u32> = (0..values.len() as u32).collect();
+    order.sort_by_key(|&position| values[position as usize].as_text() != Some("ticket"));
+    Some(order)
 }
 
 impl Node {

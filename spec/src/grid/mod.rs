@@ -5,8 +5,10 @@ mod check;
 mod layout;
 mod limits;
 mod order;
+mod rungs;
+mod stage;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::data::KnownData;
@@ -40,6 +42,8 @@ pub struct Point {
     pub parameters: u64,
     /// Predicted floating-point operations.
     pub cost: f64,
+    /// Share of weights that a mask keeps.
+    pub density: f64,
     /// Whether another trial of the sweep starts from its final weights, which therefore must be kept.
     pub feeds: bool,
     /// Each axis's name and value here, outer axes first.
@@ -73,6 +77,8 @@ pub struct Grid {
     data: BTreeMap<Arc<str>, KnownData>,
     /// Whether some trial may start from another's weights.
     reuse: bool,
+    /// Points that a later stage starts from.
+    fed: HashSet<Identity>,
     /// Identities of narrower networks, so that a chain of widths is walked once.
     chain: Mutex<HashMap<u64, Identity>>,
     /// Number of measured epochs by (points, epochs), for the logarithmic spread.
@@ -99,7 +105,7 @@ impl Grid {
             .any(|(value, _)| value.as_text() != Some("never"));
         let mut base = Values::default();
         base.set(Key::Experiment, Value::Word(sweep.experiment().word()));
-        let grid = Self {
+        let mut grid = Self {
             layout: Layout::new(&sweep.root, sweep.run().order, reuse),
             base,
             exclude: sweep.exclude.clone(),
@@ -108,10 +114,11 @@ impl Grid {
                 .map(|(name, known)| (name.as_str().into(), *known))
                 .collect(),
             reuse,
+            fed: HashSet::new(),
             chain: Mutex::default(),
             measured: Mutex::default(),
         };
-        check::check(&grid, sweep)?;
+        check::check(&mut grid, sweep)?;
         Ok(grid)
     }
 
@@ -217,7 +224,11 @@ impl Grid {
     }
 
     fn candidate(&self, place: &Place) -> Option<Candidate> {
-        let values = self.values(place)?;
+        Some(self.described(self.values(place)?))
+    }
+
+    /// What settings turn out to be.
+    fn described(&self, values: Values) -> Candidate {
         let spec = values.resolve().expect("checked when the grid was made");
         let known = self.data[spec.data.dataset.as_str()];
         let shape = DataShape::of(&known, &spec.data).expect("checked when the grid was made");
@@ -229,13 +240,13 @@ impl Grid {
                 shape::parameters(&spec.model, known.inputs, known.image, known.outputs)
             }
         };
-        Some(Candidate {
+        Candidate {
             values,
             spec,
             known,
             shape,
             parameters,
-        })
+        }
     }
 
     fn cost(&self, spec: &TrialSpec, shape: &DataShape) -> f64 {

@@ -120,6 +120,25 @@ const WITHOUT_OWN_WIDTH: Condition = Condition {
     test: Test::OneOf(&["mlp", "fourier-features", "relu-features"]),
 };
 
+/// Means something for masks that come from trained weights.
+const MAGNITUDE: Applies = Applies::All(&[Condition {
+    key: Key::MaskKind,
+    test: Test::OneOf(&["magnitude"]),
+}]);
+/// Means something for a search among dimensions.
+const SEARCH: Applies = Applies::All(&[
+    Condition {
+        key: Key::ModelKind,
+        test: Test::NoneOf(CLOSED_FORMS),
+    },
+    Condition {
+        key: Key::SubspaceSearch,
+        test: Test::NonZero,
+    },
+]);
+/// A share that a level of pruning takes.
+const RATE: Kind = BELOW_ONE;
+
 /// (part of the identity, may be swept)
 const DECIDES: (bool, bool) = (true, true);
 const NAME_ONLY: (bool, bool) = (false, true);
@@ -189,17 +208,17 @@ settings! {
         Applies::Always, DECIDES,
         "Training samples held out, drawn besides `data.samples`.";
     EvaluateEvery = "evaluate.every", None,
-        COUNT, Fallback::Integer(100), "epochs",
-        Applies::All(&[Condition { key: Key::EvaluateSpread, test: Test::OneOf(&["every"]) }]), DECIDES,
-        "Distance between measured epochs.";
+        COUNT, Fallback::Integer(100), "epochs or steps",
+        Applies::All(&[Condition { key: Key::EvaluateSpread, test: Test::OneOf(&["every", "steps"]) }]), DECIDES,
+        "Distance between measured epochs, or between the steps after which the validation samples are looked at.";
     EvaluatePoints = "evaluate.points", None,
         Kind::Integer { min: 2, max: 10_000 }, Fallback::Integer(30), "",
         Applies::All(&[Condition { key: Key::EvaluateSpread, test: Test::OneOf(&["log"]) }]), DECIDES,
         "Number of measured epochs, before those that coincide are merged.";
     EvaluateSpread = "evaluate.spread", None,
-        Kind::Word(&["log", "every", "end"]), Fallback::Word("log"), "",
+        Kind::Word(&["log", "every", "end", "steps"]), Fallback::Word("log"), "",
         NETWORK, DECIDES,
-        "How measured epochs are spread: evenly on a log scale, every so many, or only the end. The last epoch is always measured.";
+        "How measured epochs are spread: evenly on a log scale, every so many, or only the end; `steps`: only the end, and every so many steps the validation loss alone, of whose minimum the result tells. The last epoch is always measured.";
     Experiment = "experiment", None,
         Kind::Word(&["risk-curve", "random-features", "expressivity", "lottery-ticket", "intrinsic-dimension", "description-length", "degrees-of-freedom", "layer-robustness", "memorization"]), Fallback::Word("risk-curve"), "",
         Applies::Always, OF_THE_SWEEP,
@@ -216,14 +235,56 @@ settings! {
         Kind::Word(&["normal", "hadamard"]), Fallback::Word("normal"), "",
         FREEDOM, DECIDES,
         "What B is made of: normal numbers, or signs of a Hadamard matrix, orthogonal to one another.";
+    MaskControl = "mask.control", Some("control"),
+        Kind::Word(&["ticket", "reinit", "random", "sign"]), Fallback::Word("ticket"), "",
+        MAGNITUDE, DECIDES,
+        "What starts: the surviving weights set back (`ticket`); the same mask with weights drawn anew (`reinit`), or drawn anew with the signs of those set back (`sign`); or weights set back under a mask of random places, as many in each layer (`random`).";
+    MaskConvRate = "mask.conv_rate", None,
+        RATE, Fallback::Absent, "",
+        Applies::All(&[
+                Condition { key: Key::MaskKind, test: Test::OneOf(&["magnitude"]) },
+                Condition { key: Key::ModelKind, test: Test::NoneOf(&["mlp"]) },
+            ]), DECIDES,
+        "Share of the remaining weights of convolutions that each level prunes; the same as `mask.rate` where it is not given.";
     MaskDensity = "mask.density", Some("density"),
         Kind::Float { min: Bound::Open(0.0), max: Bound::Closed(1.0) }, Fallback::Required, "",
-        Applies::All(&[Condition { key: Key::MaskKind, test: Test::NoneOf(&["none"]) }]), DECIDES,
+        Applies::All(&[Condition { key: Key::MaskKind, test: Test::OneOf(&["random"]) }]), DECIDES,
         "Share of each layer's weights kept; the others are 0 from the start and stay 0. Biases are always kept.";
+    MaskDraw = "mask.draw", None,
+        SEED, Fallback::Integer(0), "",
+        Applies::All(&[
+                Condition { key: Key::MaskKind, test: Test::OneOf(&["magnitude"]) },
+                Condition { key: Key::MaskControl, test: Test::NoneOf(&["ticket"]) },
+            ]), DECIDES,
+        "Which of several draws of a control, all of one network.";
     MaskKind = "mask.kind", None,
-        Kind::Word(&["none", "random"]), Fallback::Word("none"), "",
+        Kind::Word(&["none", "random", "magnitude"]), Fallback::Word("none"), "",
         NETWORK, DECIDES,
-        "Which weights are kept: all, or a random share drawn with `seed`.";
+        "Which weights are kept: all, a random share drawn with `seed`, or the largest of a trained network (a lottery ticket).";
+    MaskLevel = "mask.level", Some("level"),
+        Kind::Integer { min: 0, max: 200 }, Fallback::Integer(1), "",
+        MAGNITUDE, DECIDES,
+        "How often it was pruned; 0: the dense network. A level starts from the trained ticket of the level before, which must be in the sweep.";
+    MaskMethod = "mask.method", None,
+        Kind::Word(&["iterative", "one-shot"]), Fallback::Word("iterative"), "",
+        MAGNITUDE, DECIDES,
+        "Whose trained weights are judged: those of the level before, or for every level those of the dense network.";
+    MaskOutputRate = "mask.output_rate", None,
+        RATE, Fallback::Float(0.1), "",
+        MAGNITUDE, DECIDES,
+        "Share of the remaining weights of the output layer that each level prunes.";
+    MaskRate = "mask.rate", None,
+        RATE, Fallback::Float(0.2), "",
+        MAGNITUDE, DECIDES,
+        "Share of the remaining weights of each hidden layer that each level prunes.";
+    MaskRewind = "mask.rewind", None,
+        Kind::Integer { min: 0, max: U32_MAX }, Fallback::Integer(0), "steps",
+        MAGNITUDE, DECIDES,
+        "Step of the dense network's training to which survivors are set back, and from which they are trained on; 0: the initial weights.";
+    MaskScope = "mask.scope", None,
+        Kind::Word(&["layer", "global"]), Fallback::Word("layer"), "",
+        MAGNITUDE, DECIDES,
+        "Among which weights the smallest are pruned: those of each layer, or of all hidden layers together, `mask.rate` of them. The output layer has its own rate either way.";
     ModelBandwidth = "model.bandwidth", Some("bandwidth"),
         Kind::Float { min: Bound::Open(0.0), max: Bound::Closed(1e9) }, Fallback::Float(5.0), "",
         Applies::All(&[Condition { key: Key::ModelKind, test: Test::OneOf(&["fourier-features", "fourier-kernel"]) }]), DECIDES,
@@ -292,10 +353,29 @@ settings! {
         Kind::Integer { min: 0, max: U32_MAX }, Fallback::Integer(0), "numbers",
         NETWORK, DECIDES,
         "Dimension d of the random subspace θ = θ₀ + P·z that is trained in; 0: every parameter is trained itself.";
+    SubspaceGoal = "subspace.goal", None,
+        Kind::Float { min: Bound::Open(0.0), max: Bound::Closed(1.0) }, Fallback::Float(0.9), "",
+        SEARCH, DECIDES,
+        "The accuracy that a search looks for: a share of the network's own (`subspace.threshold = \"local\"`), or that share itself.";
+    SubspaceLow = "subspace.low", None,
+        COUNT, Fallback::Integer(10), "numbers",
+        SEARCH, DECIDES,
+        "The smallest dimension that a search may come to; `subspace.dim` is the largest.";
     SubspaceProjection = "subspace.projection", Some("projection"),
         Kind::Word(&["dense", "sparse", "fastfood"]), Fallback::Word("dense"), "",
-        Applies::All(&[Condition { key: Key::SubspaceDim, test: Test::NonZero }]), DECIDES,
+        Applies::Any(&[
+                Condition { key: Key::SubspaceDim, test: Test::NonZero },
+                Condition { key: Key::SubspaceSearch, test: Test::NonZero },
+            ]), DECIDES,
         "How the columns of P are drawn: normal numbers, few numbers of random sign, or products of Walsh-Hadamard transforms.";
+    SubspaceSearch = "subspace.search", Some("search"),
+        Kind::Integer { min: 0, max: 32 }, Fallback::Absent, "",
+        NETWORK, DECIDES,
+        "Step of a search for the smallest dimension that reaches `subspace.goal`: each halves, on a log scale, what the step before left of the dimensions from `subspace.low` to `subspace.dim`; 0: the network itself, trained outside of subspaces, that accuracies are compared with.";
+    SubspaceThreshold = "subspace.threshold", None,
+        Kind::Word(&["local", "global"]), Fallback::Word("local"), "",
+        SEARCH, DECIDES,
+        "Whether `subspace.goal` is a share of the network's own accuracy, or an accuracy.";
     TrainAugmentFlip = "train.augment.flip", None,
         Kind::Boolean, Fallback::Boolean(false), "",
         NETWORK, DECIDES,

@@ -1,8 +1,8 @@
-//! Which numbers of a network are trained: those that a mask keeps, or coordinates in a subspace.
+//! Which weights of a network are trained: those that a mask keeps.
 
 use super::{Unresolved, Values};
 use crate::setting::Key;
-use crate::trial::{MaskSpec, ProjectionKind, Scope, SubspaceSpec};
+use crate::trial::MaskSpec;
 
 impl Values {
     pub(super) fn mask(&self) -> Result<MaskSpec, Unresolved> {
@@ -11,22 +11,8 @@ impl Values {
             "random" => MaskSpec::Random {
                 density: self.number(Key::MaskDensity)?,
             },
+            "magnitude" => MaskSpec::Magnitude(self.pruning()?),
             other => unreachable!("the table does not list the mask `{other}`"),
         })
-    }
-
-    pub(super) fn subspace(&self) -> Result<Option<SubspaceSpec>, Unresolved> {
-        let dim = self.count(Key::SubspaceDim)?;
-        if dim == 0 {
-            return Ok(None);
-        }
-        if self.scope(Key::TrainWeightReuse)? != Scope::Never {
-            return Err(Unresolved::SubspaceReuse);
-        }
-        Ok(Some(SubspaceSpec {
-            dim,
-            projection: ProjectionKind::from_word(self.word(Key::SubspaceProjection)?)
-                .expect("the table lists every projection"),
-        }))
     }
 }

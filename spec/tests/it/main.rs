@@ -10,3 +10,4 @@ mod reference;
 mod robust;
 mod samples;
 mod schema;
+mod stages;

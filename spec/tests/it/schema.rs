@@ -153,7 +153,7 @@ fn context(key: Key) -> Vec<(Key, String)> {
             },
             Test::Given if condition.key.setting().kind == Kind::Epochs => "\"0,1\"".to_owned(),
             Test::Given => "100".to_owned(),
-            Test::NonZero => "0.5".to_owned(),
+            Test::NonZero => "1".to_owned(),
             Test::Absent => continue,
         };
         for (key, value) in context(condition.key)
@@ -203,6 +203,8 @@ fn around(key: Key) -> String {
     }
     given.retain(|(other, _)| *other != key);
     given.sort();
+    // Conditions on one setting: one of the values that pass is enough.
+    given.dedup_by_key(|(key, _)| *key);
     let lines: String = given
         .iter()
         .map(|(key, value)| format!("{} = {value}\n", key.setting().name))

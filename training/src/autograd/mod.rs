@@ -13,6 +13,7 @@ use crate::checkpoint;
 use crate::data::Prepared;
 use crate::ending::Place;
 use crate::mlp::Loose;
+use crate::notes::Notes;
 use crate::pack::{Event, Pack, Progress, TrainError};
 
 /// Members trained one after the other.
@@ -86,6 +87,7 @@ impl Pack for Autograd {
         Some(checkpoint::to_bytes(
             member.plan(),
             &state,
+            &Notes::default(),
             &self.place.instruction_set,
         ))
     }

@@ -2,6 +2,7 @@
 
 use crate::checkpoint;
 use crate::mlp::Plan;
+use crate::notes::Notes;
 use crate::pack::TrainError;
 use crate::weights::{self, Named, Unpacked, named};
 
@@ -79,7 +80,8 @@ impl Sent {
                     .extend(moments.map(|prefix| named(format!("{prefix}{name}"), shape, &zeros)));
             }
         }
-        let header = checkpoint::header(plan, plan.steps(), None, instruction_set);
+        let header =
+            checkpoint::header(plan, plan.steps(), None, &Notes::default(), instruction_set);
         weights::write(&tensors, &header)
     }
 }

@@ -17,6 +17,7 @@ use crate::ending::{Ending, Place, Standing, Tally};
 use crate::kernel::Isa;
 use crate::mlp::{Plan, loss};
 use crate::optimizer::{Descend, Moments, keep};
+use crate::notes::{Look, Notes};
 use crate::pack::Event;
 use crate::robustness::{self, Snapshot};
 use crate::subspace::Subspace;
@@ -36,6 +37,8 @@ pub(crate) struct Start {
     pub(crate) state: State,
     /// The subspace that it is trained in, and where it is there.
     pub(crate) subspace: Option<Box<Subspace>>,
+    /// What it keeps beside its weights.
+    pub(crate) notes: Notes,
 }
 
 /// One network, its state and its buffers.
@@ -87,12 +90,13 @@ impl Trained {
                 events.push(ending.with_weights(self.start.key, plan, place, None));
                 return false;
             }
+            self.pause();
             if at_end {
+                let plan = &self.start.plan;
                 plan.order(epoch, &mut self.order);
                 if plan.kept.binary_search(&epoch).is_ok() {
                     self.start.state.keep(epoch);
                 }
-                let plan = &self.start.plan;
                 if plan.measured.binary_search(&epoch).is_ok() && !self.measure(place, events) {
                     return false;
                 }
@@ -182,15 +186,48 @@ impl Trained {
         finite
     }
 
-    /// Measures, and says whether the member stays.
-    fn measure(&mut self, place: &Place, events: &mut Vec<Event>) -> bool {
+    /// What is to be done between two steps: a state kept, the validation samples looked at. The test samples are looked at where
+    /// the validation loss is less than ever before, for no other look can be the best.
+    fn pause(&mut self) {
+        let Start {
+            plan,
+            network,
+            state,
+            notes,
+            ..
+        } = &mut self.start;
+        let step = state.step;
+        if plan.keeps_at == Some(step) {
+            notes.carried = state.kept(plan, network);
+        }
+        if !plan.looks_at(step) {
+            return;
+        }
+        let data = Arc::clone(&self.start.data);
+        let validation = self.tally(&data.validation_x, &data.validation_y, None);
+        let loss = validation.mean_loss(&self.start.plan).unwrap_or(f64::NAN);
+        if !self.start.notes.improves(loss) {
+            return;
+        }
+        let test = self.tally(&data.test_x, &data.test_y, None);
+        self.start.notes.best = Some(Look {
+            step,
+            validation_loss: loss,
+            validation_error: validation.error().unwrap_or(f64::NAN),
+            test_loss: test.mean_loss(&self.start.plan).unwrap_or(f64::NAN),
+            test_error: test.error().unwrap_or(f64::NAN),
+        });
+    }
+
+    /// Measures.
+    pub(crate) fn measured(&mut self) -> Measurement {
         let data = Arc::clone(&self.start.data);
         let labels = Arc::clone(&self.start.labels);
         let train = self.tally(&data.train_x, &labels, None);
         let validation = self.tally(&data.validation_x, &data.validation_y, None);
         let test = self.tally(&data.test_x, &data.test_y, None);
         let plan = &self.start.plan;
-        let measurement = Measurement {
+        Measurement {
             epoch: self.epoch(),
             train_loss: train.mean_loss(plan),
             train_error: train.error(),
@@ -200,7 +237,12 @@ impl Trained {
             test_error: test.error(),
             // A filter's many places make no unit.
             dead_units: None,
-        };
+        }
+    }
+
+    /// Measures, and says whether the member stays.
+    fn measure(&mut self, place: &Place, events: &mut Vec<Event>) -> bool {
+        let measurement = self.measured();
         let start = &mut self.start;
         let (plan, epoch) = (&start.plan, measurement.epoch);
         let mut best = start.state.best.take();
@@ -236,8 +278,13 @@ impl Trained {
             .as_ref()
             .map(|inside| inside.coordinates());
         let at = at.filter(|_| self.start.plan.keeps_coordinates && state.best.is_none());
-        let weights = numbers.weights(&self.start.network, at.map(|at| at.z.as_slice()));
-        let details = self.changed(numbers, ending.epoch());
+        let mut notes = self.start.notes.clone();
+        notes.end(&self.start.plan, ending.last());
+        let z = at.map(|at| at.z.as_slice());
+        let weights = numbers.weights(&self.start.network, z, &notes);
+        let details = self
+            .changed(numbers, ending.epoch())
+            .or_else(|| notes.details(&self.start.plan));
         let ending = ending.with_details(details);
         ending.with_weights(key, &self.start.plan, place, Some(weights))
     }

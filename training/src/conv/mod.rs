@@ -13,13 +13,15 @@ mod member;
 mod network;
 mod norm;
 mod pass;
+mod pruned;
 mod state;
 mod tile;
 mod unit;
 
 use std::sync::Arc;
 
-use descent_spec::trial::ModelSpec;
+use descent_spec::outcome::Measurement;
+use descent_spec::trial::{ModelSpec, TrialSpec};
 
 use self::member::{Start, Trained};
 use self::network::Network;
@@ -31,9 +33,12 @@ use crate::ending::Place;
 use crate::kernel::Isa;
 use crate::mlp::Plan;
 use crate::optimizer::keep;
+use crate::notes::Notes;
 use crate::pack::{Event, Member, Pack, Progress, TrainError};
 use crate::samples::samples;
+use crate::search;
 use crate::subspace::{Projection, Subspace};
+use crate::weights::Unpacked;
 
 /// Networks trained one after the other.
 struct Networks {
@@ -101,28 +106,39 @@ fn start(
     labels: Arc<[u8]>,
     isa: Isa,
 ) -> Result<Start, TrainError> {
-    let plan = Plan::new(&member.spec, &data)?;
-    let ModelSpec::Conv {
-        architecture,
-        width,
-        ..
-    } = member.spec.model
-    else {
-        return Err(TrainError::BadSpec(
-            "this is no convolution network".to_owned(),
-        ));
-    };
-    let outputs = u32::try_from(data.outputs)
-        .map_err(|_| TrainError::BadSpec("too many classes for a network".to_owned()))?;
-    let network = Network::new(architecture, width, data.image, outputs)?;
-    let mut state = match &member.checkpoint {
+    let parent = member.parent_weights.as_deref();
+    let (spec, search) = search::decide(&member.spec, parent, |spec, weights| {
+        measured(spec, weights, &data, &labels, isa)
+    })?;
+    let plan = Plan::new(&spec, &data)?;
+    let network = network(&spec, &data)?;
+    let resumed = match &member.checkpoint {
         // What other instructions began is begun again: half of each would be neither's result.
         Some(bytes) if checkpoint::instruction_set(bytes)? == isa.name() => {
-            State::resume(bytes, &plan, &network)?
+            Some(State::resume(bytes, &plan, &network)?)
         }
-        _ => State::fresh(&plan, &network),
+        _ => None,
     };
-    let mask = state::mask(&plan, &network);
+    let (mask, mut state, mut notes) = match (plan.pruned(), parent) {
+        (Some(pruning), Some(bytes)) => {
+            let (mask, state, notes) = pruned::start(bytes, &plan, pruning, &network)?;
+            (Some(mask), state, notes)
+        }
+        (Some(_), None) => {
+            let message = "a pruned network starts from weights that are not here".to_owned();
+            return Err(TrainError::Artifact(message));
+        }
+        (None, _) => {
+            let state = State::fresh(&plan, &network);
+            (state::mask(&plan, &network), state, Notes::default())
+        }
+    };
+    if let Some((resumed, kept)) = resumed {
+        state = resumed;
+        notes.best = kept.best;
+        notes.carried.extend(kept.carried);
+    }
+    notes.search = search;
     let subspace = plan.subspace.zip(state.coordinates.take());
     let subspace = subspace.map(|(spec, coordinates)| {
         // θ₀: nothing has moved it yet, also where z was read from a checkpoint.
@@ -149,12 +165,57 @@ fn start(
         key: member.key,
         mask,
         subspace,
+        notes,
         plan,
         network,
         data,
         labels,
         state,
     })
+}
+
+/// Measures a network of these settings with these final weights.
+fn measured(
+    spec: &TrialSpec,
+    bytes: &[u8],
+    data: &Arc<Prepared>,
+    labels: &Arc<[u8]>,
+    isa: Isa,
+) -> Result<Measurement, TrainError> {
+    let plan = Plan::new(spec, data)?;
+    let network = network(spec, data)?;
+    let mut file = Unpacked::open(bytes)?;
+    let state = State::ended(&mut file, &plan, &network)?;
+    file.finish()?;
+    let start = Start {
+        key: 0,
+        mask: None,
+        subspace: None,
+        notes: Notes::default(),
+        plan,
+        network,
+        data: Arc::clone(data),
+        labels: Arc::clone(labels),
+        state,
+    };
+    Ok(Trained::new(isa, start).measured())
+}
+
+/// The layers that settings describe for these samples.
+fn network(spec: &TrialSpec, data: &Prepared) -> Result<Network, TrainError> {
+    let ModelSpec::Conv {
+        architecture,
+        width,
+        ..
+    } = spec.model
+    else {
+        return Err(TrainError::BadSpec(
+            "this is no convolution network".to_owned(),
+        ));
+    };
+    let outputs = u32::try_from(data.outputs)
+        .map_err(|_| TrainError::BadSpec("too many classes for a network".to_owned()))?;
+    Network::new(architecture, width, data.image, outputs)
 }
 
 impl Pack for Networks {
@@ -179,11 +240,8 @@ impl Pack for Networks {
         let start = &member.start;
         let place = &self.place.instruction_set;
         let at = start.subspace.as_ref().map(|inside| inside.coordinates());
-        Some(
-            start
-                .state
-                .checkpoint(&start.plan, &start.network, at, place),
-        )
+        let (plan, network, notes) = (&start.plan, &start.network, &start.notes);
+        Some(start.state.checkpoint(plan, network, (at, notes), place))
     }
 
     fn remove(&mut self, key: u64) {

@@ -7,8 +7,9 @@ use descent_spec::trial::MaskSpec;
 use super::changed::Numbers;
 use super::network::{Network, Role};
 use crate::best::{self, Best};
-use crate::checkpoint::{self, Opened};
+use crate::checkpoint::{self, Opened, REWIND};
 use crate::mlp::{Plan, mask, state};
+use crate::notes::Notes;
 use crate::pack::TrainError;
 use crate::robustness::{self, Snapshot};
 use crate::stream::Stream;
@@ -90,7 +91,7 @@ impl State {
         &self,
         plan: &Plan,
         network: &Network,
-        at: Option<&Coordinates>,
+        (at, notes): (Option<&Coordinates>, &Notes),
         place: &str,
     ) -> Vec<u8> {
         let prefixes = checkpoint::optimizer(plan).1;
@@ -116,8 +117,9 @@ impl State {
         for (prefix, numbers) in kept.chain(best_kept) {
             held.extend(tensors(network, &prefix, &numbers.theta, &numbers.running));
         }
+        held.extend(checkpoint::kept(plan, notes).iter().cloned());
         let measurement = best.map(|best| &best.measurement);
-        let header = checkpoint::header(plan, self.step, measurement, place);
+        let header = checkpoint::header(plan, self.step, measurement, notes, place);
         weights::write(&held, &header)
     }
 
@@ -125,10 +127,15 @@ impl State {
     ///
     /// # Errors
     /// When they are none, or those of another network.
-    pub(crate) fn resume(bytes: &[u8], plan: &Plan, network: &Network) -> Result<Self, TrainError> {
+    pub(crate) fn resume(
+        bytes: &[u8],
+        plan: &Plan,
+        network: &Network,
+    ) -> Result<(Self, Notes), TrainError> {
         let Opened {
             step,
             best,
+            notes,
             mut file,
         } = checkpoint::read(bytes, plan)?;
         let coordinates = checkpoint::coordinates(&mut file, plan)?;
@@ -161,7 +168,7 @@ impl State {
             None => None,
         };
         file.finish()?;
-        Ok(Self {
+        let state = Self {
             step,
             theta,
             moments,
@@ -169,16 +176,65 @@ impl State {
             coordinates,
             snapshots,
             best,
+        };
+        Ok((state, notes))
+    }
+
+    /// Reads final weights: a state without optimizer.
+    ///
+    /// # Errors
+    /// When they are those of another network.
+    pub(crate) fn ended(
+        file: &mut Unpacked,
+        plan: &Plan,
+        network: &Network,
+    ) -> Result<Self, TrainError> {
+        Ok(Self {
+            theta: take(file, network, "")?,
+            running: take_running(file, network, "")?,
+            ..Self::fresh(plan, network)
         })
+    }
+
+    /// Reads the state on the way that a file carries on.
+    ///
+    /// # Errors
+    /// When it is missing.
+    pub(crate) fn on_the_way(
+        file: &mut Unpacked,
+        plan: &Plan,
+        network: &Network,
+        step: u64,
+    ) -> Result<Self, TrainError> {
+        let prefixes = checkpoint::optimizer(plan).1.iter();
+        let moments = prefixes.map(|prefix| take(file, network, &format!("{REWIND}{prefix}")));
+        Ok(Self {
+            step,
+            moments: moments.collect::<Result<_, _>>()?,
+            theta: take(file, network, REWIND)?,
+            running: take_running(file, network, REWIND)?,
+            ..Self::fresh(plan, network)
+        })
+    }
+
+    /// Numbers and moments as tensors that later stages are set back to.
+    pub(crate) fn kept(&self, plan: &Plan, network: &Network) -> Vec<Named> {
+        let mut kept = tensors(network, REWIND, &self.theta, &self.running);
+        let prefixes = checkpoint::optimizer(plan).1;
+        for (prefix, moment) in prefixes.iter().zip(&self.moments) {
+            kept.extend(trained(network, &format!("{REWIND}{prefix}"), moment));
+        }
+        kept
     }
 }
 
 impl Numbers {
-    /// As a file of final weights, with the coordinates in a subspace where they are asked for.
-    pub(crate) fn weights(&self, network: &Network, z: Option<&[f32]>) -> Vec<u8> {
+    /// As a file of final weights, with the coordinates in a subspace where they are asked for, and with what it carries on.
+    pub(crate) fn weights(&self, network: &Network, z: Option<&[f32]>, notes: &Notes) -> Vec<u8> {
         let mut tensors = tensors(network, "", &self.theta, &self.running);
         tensors.extend(z.map(|z| named("z".to_owned(), &[z.len()], z)));
-        weights::write(&tensors, weights::WEIGHTS)
+        tensors.extend(notes.carried.iter().cloned());
+        weights::write(&tensors, &weights::header(notes))
     }
 }
 

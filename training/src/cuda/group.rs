@@ -14,6 +14,7 @@ use super::measure;
 use crate::data::Prepared;
 use crate::ending::{Ending, Place, Standing};
 use crate::mlp::{Loose, Mask, Plan, State};
+use crate::notes::Notes;
 use crate::pack::Event;
 
 /// Steps after which it is asked at the latest whether a member has diverged.
@@ -182,6 +183,7 @@ impl<M: Machine> Group<M> {
                     shifts: None,
                     mask: seat.mask.clone(),
                     subspace: None,
+                    notes: Notes::default(),
                     state: self.state(machine, member)?,
                 });
             }

@@ -7,6 +7,7 @@ use super::machine::{Fault, Machine};
 use crate::checkpoint;
 use crate::ending::Place;
 use crate::mlp::Loose;
+use crate::notes::Notes;
 use crate::pack::{Event, Pack, Progress, TrainError};
 
 /// Units of the first layers of one group, at most: a step over more gains nothing, and its gradients would crowd the device.
@@ -169,6 +170,7 @@ impl<M: Machine> Pack for Stack<M> {
             Some(checkpoint::to_bytes(
                 plan,
                 &state,
+                &Notes::default(),
                 &self.place.instruction_set,
             ))
         })

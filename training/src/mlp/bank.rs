@@ -147,6 +147,7 @@ impl Bank {
             shifts: seat.shifts.clone(),
             mask: seat.mask.clone(),
             subspace: None,
+            notes: seat.notes.clone(),
             state: self.state(seat, step),
         });
         let mut loose: Vec<Loose> = loose.collect();

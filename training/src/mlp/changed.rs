@@ -13,6 +13,7 @@ use super::workspace::{Workspace, stride};
 use crate::data::Prepared;
 use crate::ending::Tally;
 use crate::kernel::Isa;
+use crate::notes::Notes;
 use crate::robustness::{Anew, Subject};
 
 /// Where networks are tested: what they share with the one that was trained.
@@ -57,6 +58,7 @@ impl Subject for Tester<'_> {
             labels: Arc::from([]),
             shifts: None,
             mask: None,
+            notes: Notes::default(),
             subspace: None,
             state: State::tested(self.plan, layers),
         });

@@ -103,6 +103,20 @@ pub(super) fn tally(
     tallies
 }
 
+/// Loss and error of some members, by bank and place there, on samples whose labels are the same for all.
+pub(crate) fn tallies(
+    isa: Isa,
+    (x, y): (&[f32], &[u8]),
+    inputs: usize,
+    over: (&mut [Bank], &mut Workspace),
+    members: &[(usize, usize)],
+) -> Vec<Tally> {
+    let chosen = members.iter();
+    let chosen = chosen.map(|&(bank, index)| Chosen::without_units(bank, index, None));
+    let mut chosen: Vec<Chosen> = chosen.collect();
+    tally(isa, inputs, (x, Some(y)), y.len(), over, &mut chosen)
+}
+
 /// A member that is measured.
 pub(super) struct Chosen {
     pub(super) bank: usize,

@@ -12,13 +12,15 @@ use super::dense::Dense;
 use super::evaluate;
 use super::mask::Mask;
 use super::plan::Plan;
+use super::pruned;
 use super::seat::Seat;
 use super::state::State;
 use super::workspace::{Workspace, gather, stride};
 use crate::best;
 use crate::data::Prepared;
-use crate::ending::{Ending, Place, Standing};
+use crate::ending::{Ending, Place, Standing, Tally};
 use crate::kernel::{Isa, TILE};
+use crate::notes::{Look, Notes};
 use crate::pack::Event;
 use crate::robustness::{self, Snapshot};
 use crate::subspace::Subspace;
@@ -36,6 +38,8 @@ pub(crate) struct Loose {
     pub(crate) mask: Option<Arc<Mask>>,
     /// The subspace that it is trained in, at its state's coordinates.
     pub(crate) subspace: Option<Box<Subspace>>,
+    /// What it keeps beside its weights.
+    pub(crate) notes: Notes,
     pub(crate) state: State,
 }
 
@@ -138,6 +142,7 @@ impl Group {
         while ended.is_empty() && *steps > 0 {
             let taken = self.train(*steps);
             *steps -= taken;
+            self.pause();
             if self.step.is_multiple_of(self.leader.steps_per_epoch()) {
                 self.end_of_epoch(events, &mut ended);
                 self.shuffle();
@@ -162,11 +167,15 @@ impl Group {
     /// Trains by up to `most` steps of one epoch; how many. Batches are gathered first; then each bank in turn takes all its
     /// steps, while its weights are in the cache.
     fn train(&mut self, most: u32) -> u32 {
-        let plan = &self.leader;
+        let plan = Arc::clone(&self.leader);
         let place =
             usize::try_from(self.step % plan.steps_per_epoch()).expect("fewer steps than samples");
         let batches = self.order[place * plan.batch..].chunks(plan.batch);
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let pauses = self
+            .seats()
+            .filter_map(|seat| seat.plan.next_pause(self.step));
+        let until = pauses.min().map_or(u64::MAX, |pause| pause - self.step);
+        let most = usize::try_from(until.min(most.into())).unwrap_or(usize::MAX);
         let batches = batches.take(most.min(self.work.batches.len()));
         let mut taken = 0;
         for (tiles, batch) in self.work.batches.iter_mut().zip(batches.clone()) {
@@ -188,6 +197,67 @@ impl Group {
         }
         self.step += u64::from(taken);
         taken
+    }
+
+    /// What is to be done between two steps: states kept, validation samples looked at. Test samples are looked at where the
+    /// validation loss is less than ever before, for no other look can be the best.
+    fn pause(&mut self) {
+        let step = self.step;
+        let mut due = Vec::new();
+        for (bank, seats) in self.banks.iter_mut().enumerate() {
+            for index in 0..seats.seats.len() {
+                let seat = &seats.seats[index];
+                if seat.plan.keeps_at == Some(step) {
+                    let kept = pruned::kept_state(&seat.plan, &seats.state(seat, step));
+                    seats.seats[index].notes.carried = kept;
+                }
+                let seat = &seats.seats[index];
+                if seat.plan.looks_at(step) && seat.diverged_at.is_none() {
+                    due.push((bank, index));
+                }
+            }
+        }
+        if due.is_empty() {
+            return;
+        }
+        let data = Arc::clone(&self.data);
+        let validation = self.tallies(&data.validation_x, &data.validation_y, &due);
+        let seen = due.into_iter().zip(validation);
+        let (better, validation): (Vec<_>, Vec<_>) = seen
+            .filter(|&((bank, index), (loss, _))| {
+                self.banks[bank].seats[index].notes.improves(loss)
+            })
+            .unzip();
+        let test = self.tallies(&data.test_x, &data.test_y, &better);
+        for ((&(bank, index), validation), test) in better.iter().zip(validation).zip(test) {
+            self.banks[bank].seats[index].notes.best = Some(Look {
+                step,
+                validation_loss: validation.0,
+                validation_error: validation.1,
+                test_loss: test.0,
+                test_error: test.1,
+            });
+        }
+    }
+
+    /// Loss and error of some members, by bank and place there.
+    fn tallies(&mut self, x: &[f32], y: &[u8], members: &[(usize, usize)]) -> Vec<(f64, f64)> {
+        let (banks, work) = (&mut self.banks, &mut self.work);
+        let inputs = self.data.inputs;
+        let tallies = evaluate::tallies(self.isa, (x, y), inputs, (&mut *banks, work), members);
+        let numbers = |(tally, &(bank, index)): (&Tally, &(usize, usize))| {
+            let loss = tally.mean_loss(&banks[bank].seats[index].plan);
+            (loss.unwrap_or(f64::NAN), tally.error().unwrap_or(f64::NAN))
+        };
+        tallies.iter().zip(members).map(numbers).collect()
+    }
+
+    /// Measures the first member, which may not be trained at all.
+    pub(crate) fn measured(&mut self) -> Option<Measurement> {
+        let epoch = self.leader.epoch(self.step);
+        let (banks, work) = (&mut self.banks, &mut self.work);
+        let measured = evaluate::measure(self.isa, &self.data, banks, work, epoch, |_| true);
+        measured.into_iter().next().map(|(_, _, measured)| measured)
     }
 
     /// Measures the members whose turn it is, and ends those that are done.
@@ -232,19 +302,22 @@ impl Group {
         if ending.is_diverged() {
             return ending.with_weights(seat.key, &seat.plan, &self.place, None);
         }
-        let (ending, network, weights) = match &seat.best {
+        let state = bank.state(seat, self.step);
+        let (ending, network) = match &seat.best {
             Some(best) => (
                 ending.at(best.measurement.clone()),
                 Arc::clone(&best.network),
-                weights::to_bytes(&best.network),
             ),
-            None => {
-                let state = bank.state(seat, self.step);
-                let weights = state.weights(&seat.plan);
-                (ending, Arc::new(state.layers), weights)
-            }
+            None => (ending, Arc::new(state.layers.clone())),
+        };
+        let mut notes = seat.notes.clone();
+        notes.end(&seat.plan, ending.last());
+        let weights = match &seat.best {
+            Some(best) => weights::to_bytes(&best.network, &notes),
+            None => state.weights(&seat.plan, &notes),
         };
         let details = self.changed(seat, &network, ending.epoch());
+        let details = details.or_else(|| notes.details(&seat.plan));
         let ending = ending.with_details(details);
         ending.with_weights(seat.key, &seat.plan, &self.place, Some(weights))
     }

@@ -29,6 +29,16 @@ impl Mask {
         })
     }
 
+    /// From every layer's choice in PyTorch's order, 1 for weights that are kept.
+    pub(crate) fn of(chosen: &[Vec<f32>], plan: &Plan) -> Self {
+        let layer = |(chosen, (_, columns)): (&Vec<f32>, (usize, usize))| {
+            Dense::from_torch(chosen, &vec![1.0; columns])
+        };
+        Self {
+            layers: chosen.iter().zip(plan.shapes()).map(layer).collect(),
+        }
+    }
+
     /// Every layer's part, the output layer last.
     pub(crate) fn layers(&self) -> &[Dense] {
         &self.layers
@@ -50,7 +60,7 @@ pub(crate) fn chosen(seed: u64, layer: usize, weights: usize, density: f64) -> V
 }
 
 /// 1 at `kept` of `places`, 0 elsewhere; every choice is equally likely.
-fn choose(stream: &mut Stream, places: usize, kept: usize) -> Vec<f32> {
+pub(crate) fn choose(stream: &mut Stream, places: usize, kept: usize) -> Vec<f32> {
     let mut chosen = vec![0.0; places];
     chosen[..kept].fill(1.0);
     stream.shuffle(&mut chosen);

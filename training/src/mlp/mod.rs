@@ -13,13 +13,14 @@ mod layer;
 pub(crate) mod loss;
 pub(crate) mod mask;
 mod plan;
+pub(crate) mod pruned;
 mod seat;
 mod stack;
 pub(crate) mod state;
 mod workspace;
 
 pub(crate) use dense::Dense;
-pub(crate) use group::Loose;
+pub(crate) use group::{Group, Loose};
 pub(crate) use mask::Mask;
 pub(crate) use plan::Plan;
 pub(crate) use stack::Stack;

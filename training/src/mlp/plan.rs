@@ -1,10 +1,12 @@
 //! What is fixed about one member: its shape, its rule, its length.
 
 use descent_spec::asked::Asked;
+use descent_spec::ladder::{self, Pool};
 use descent_spec::robustness::RobustnessSpec;
 use descent_spec::shape;
 use descent_spec::trial::{
-    EarlyStop, Init, Loss, MaskSpec, ModelSpec, Optimizer, Schedule, SubspaceSpec, TrialSpec,
+    EarlyStop, Init, Loss, MaskSpec, ModelSpec, Optimizer, Pruning, Schedule, Spread, SubspaceSpec,
+    TrialSpec,
 };
 
 use crate::augment::Augment;
@@ -50,6 +52,12 @@ pub(crate) struct Plan {
     pub(crate) robustness: Option<RobustnessSpec>,
     /// The epochs whose states are kept for that, ascending.
     pub(crate) kept: Vec<u32>,
+    /// Steps between two looks at the validation samples.
+    pub(crate) watch: Option<u64>,
+    /// The step on the way whose state is kept for later stages.
+    pub(crate) keeps_at: Option<u64>,
+    /// Weights that are pruned together, and how many of them are kept.
+    pub(crate) pools: Vec<Pool>,
 }
 
 /// Coefficients of a step that change from step to step.
@@ -143,6 +151,23 @@ impl Plan {
             robustness: spec.robustness.clone(),
             stops_at_zero_error: train.stop_at_zero_error.holds(parameters, threshold),
             keeps_coordinates: false,
+            watch: (spec.evaluate.spread == Spread::Steps)
+                .then(|| u64::from(spec.evaluate.every.max(1))),
+            keeps_at: match spec.mask {
+                MaskSpec::Magnitude(pruning) if pruning.level == 0 && pruning.rewind > 0 => {
+                    Some(pruning.rewind)
+                }
+                _ => None,
+            },
+            pools: match spec.mask {
+                MaskSpec::Magnitude(pruning) => pruning.pools(&ladder::layers(
+                    &spec.model,
+                    count(data.inputs)?,
+                    data.image,
+                    count(data.outputs)?,
+                )),
+                MaskSpec::None | MaskSpec::Random { .. } => Vec::new(),
+            },
         })
     }
 
@@ -195,6 +220,26 @@ impl Plan {
 
     pub(crate) fn steps(&self) -> u64 {
         self.steps_per_epoch() * u64::from(self.epochs)
+    }
+
+    /// The level of pruning that it starts from another network at; `None` where it does not.
+    pub(crate) fn pruned(&self) -> Option<&Pruning> {
+        match &self.mask {
+            MaskSpec::Magnitude(pruning) if pruning.level > 0 => Some(pruning),
+            _ => None,
+        }
+    }
+
+    /// Whether the validation samples are looked at after so many steps. The end is measured anyway.
+    pub(crate) fn looks_at(&self, step: u64) -> bool {
+        step < self.steps() && self.watch.is_some_and(|every| step.is_multiple_of(every))
+    }
+
+    /// The next step after so many at which something is to be done before training goes on.
+    pub(crate) fn next_pause(&self, step: u64) -> Option<u64> {
+        let look = self.watch.map(|every| (step / every + 1) * every);
+        let keep = self.keeps_at.filter(|&at| at > step);
+        look.into_iter().chain(keep).min()
     }
 
     /// Epochs completed after so many steps.

@@ -18,6 +18,7 @@ use crate::kernel::{
     tile_index,
 };
 
+use crate::notes::Notes;
 use crate::robustness::Snapshot;
 use crate::subspace::Subspace;
 
@@ -33,6 +34,8 @@ pub(crate) struct Seat {
     pub(crate) mask: Option<Arc<Mask>>,
     /// The subspace that it is trained in.
     pub(crate) subspace: Option<Box<Subspace>>,
+    /// What it keeps beside its weights.
+    pub(crate) notes: Notes,
     /// Its first column in the stacked layer.
     pub(crate) column: usize,
     /// Every layer after the first; the output layer last.
@@ -59,6 +62,7 @@ impl Seat {
             shifts,
             mask,
             subspace,
+            notes,
             state,
             ..
         } = member;
@@ -91,6 +95,7 @@ impl Seat {
             shifts,
             mask,
             subspace,
+            notes,
             column,
             later,
             hidden: Vec::new(),

@@ -66,7 +66,12 @@ impl Pack for Stack {
 
     fn checkpoint(&self, key: u64) -> Option<Vec<u8>> {
         let (seat, state) = self.groups.iter().find_map(|group| group.state(key))?;
-        Some(checkpoint::to_bytes(&seat.plan, &state, self.isa.name()))
+        Some(checkpoint::to_bytes(
+            &seat.plan,
+            &state,
+            &seat.notes,
+            self.isa.name(),
+        ))
     }
 
     fn remove(&mut self, key: u64) {

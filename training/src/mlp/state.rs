@@ -5,10 +5,11 @@ use descent_spec::trial::Init;
 use super::dense::Dense;
 use super::plan::Plan;
 use crate::best::Best;
+use crate::notes::Notes;
 use crate::robustness::Snapshot;
 use crate::stream::Stream;
 use crate::subspace::Coordinates;
-use crate::weights;
+use crate::weights::{self, named};
 
 /// A member's position, weights and optimizer state.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,15 +87,14 @@ impl State {
         )
     }
 
-    /// Final weights as a file.
-    pub(crate) fn weights(&self, plan: &Plan) -> Vec<u8> {
-        match &self.coordinates {
-            Some(at) if plan.keeps_coordinates => {
-                let layers = (String::new(), self.layers.as_slice());
-                weights::pack(&[layers], &[("z".to_owned(), &at.z)], weights::WEIGHTS)
-            }
-            _ => weights::to_bytes(&self.layers),
+    /// Final weights as a file, with what it carries on.
+    pub(crate) fn weights(&self, plan: &Plan, notes: &Notes) -> Vec<u8> {
+        let mut all = weights::tensors(&[(String::new(), self.layers.as_slice())]);
+        if let Some(at) = self.coordinates.as_ref().filter(|_| plan.keeps_coordinates) {
+            all.push(named("z".to_owned(), &[at.z.len()], &at.z));
         }
+        all.extend(notes.carried.iter().cloned());
+        weights::write(&all, &weights::header(notes))
     }
 
     /// A network that is tested and not trained.

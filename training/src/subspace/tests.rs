@@ -18,7 +18,15 @@ fn isas() -> Vec<Isa> {
 }
 
 fn draw(projection: ProjectionKind, dim: u32, parameters: usize, seed: u64) -> Projection {
-    Projection::draw(SubspaceSpec { dim, projection }, parameters, seed)
+    Projection::draw(
+        SubspaceSpec {
+            dim,
+            projection,
+            search: None,
+        },
+        parameters,
+        seed,
+    )
 }
 
 fn numbers(name: &str, count: usize) -> Vec<f32> {

@@ -63,8 +63,13 @@ fn trial(shared: &Shared) -> impl Strategy<Value = TrialSpec> + use<> {
     ];
     let subspace = prop_oneof![
         Just(None),
-        (1_u32..40, prop::sample::select(ProjectionKind::ALL))
-            .prop_map(|(dim, projection)| Some(SubspaceSpec { dim, projection }))
+        (1_u32..40, prop::sample::select(ProjectionKind::ALL)).prop_map(|(dim, projection)| Some(
+            SubspaceSpec {
+                dim,
+                projection,
+                search: None
+            }
+        ))
     ];
     let mask = (mask, subspace);
     let robustness = prop_oneof![

@@ -411,6 +411,7 @@ fn neither_company_nor_interruption_changes_a_bit() {
         within.subspace = Some(SubspaceSpec {
             dim: 20,
             projection,
+            search: None,
         });
         specs.push(within);
     }

@@ -19,6 +19,8 @@ mod mask;
 mod reference;
 mod robustness;
 mod rules;
+mod search;
 mod stream;
 mod subspace;
+mod ticket;
 mod trial;

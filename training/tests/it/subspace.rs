@@ -14,7 +14,11 @@ use crate::trial::{ADAM, alone, listen, member, spec, start, tensors};
 
 fn within(dim: u32, projection: ProjectionKind) -> TrialSpec {
     let mut spec = spec(9);
-    spec.subspace = Some(SubspaceSpec { dim, projection });
+    spec.subspace = Some(SubspaceSpec {
+        dim,
+        projection,
+        search: None,
+    });
     spec
 }
 
@@ -91,6 +95,7 @@ fn as_many_dimensions_as_parameters_learn_what_direct_training_learns() {
         inside.subspace = Some(SubspaceSpec {
             dim: parameters,
             projection,
+            search: None,
         });
         let (direct, inside) = (alone(&direct), alone(&inside));
         let first = direct.measured[0].train_loss.unwrap();

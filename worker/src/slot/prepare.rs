@@ -55,9 +55,11 @@ pub(super) async fn fetch_all(
     let dropped = lease.account().dropped.clone();
     let fetching = async {
         let checkpoint = checkpoint(context, place, &lease, &spec).await?;
-        // A checkpoint holds everything; the parent's weights matter only at the very start.
-        let parent_weights = match (&checkpoint, lease.claimed().parent_weights) {
-            (None, Some(weights)) => Some(fetch(context, weights).await?),
+        // A checkpoint holds everything, but for what a stage takes from its parent once more; else the parent's weights matter
+        // only at the very start.
+        let starts = checkpoint.is_none() || spec.returns_to_parent();
+        let parent_weights = match lease.claimed().parent_weights {
+            Some(weights) if starts => Some(fetch(context, weights).await?),
             _ => None,
         };
         Ok((

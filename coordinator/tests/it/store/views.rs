@@ -433,6 +433,9 @@ async fn every_documented_column_is_there_and_every_column_is_documented() {
         "degrees_of_freedom",
         "layer_robustness",
         "memorization",
+        "lottery_ticket",
+        "intrinsic_dimension",
+        "intrinsic_dimension_reached",
     ] {
         let section = page.split(&format!("\n## `{view}`")).nth(1).expect(view);
         let section = section.split("\n## ").next().unwrap();
