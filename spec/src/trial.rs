@@ -5,9 +5,13 @@
 
 mod learned;
 mod model;
+mod pruning;
+mod subspace;
 
 pub use learned::{DataSpec, Inputs, Labels, NoiseKind};
 pub use model::{FeatureKind, is_closed_form};
+pub use pruning::{Control, MaskSpec, PruneMethod, PruneScope, Pruning};
+pub use subspace::{ProjectionKind, Search, SubspaceSpec, Threshold};
 
 use crate::architecture::Architecture;
 use crate::asked::Asked;
@@ -146,78 +150,6 @@ pub enum ModelSpec {
     /// Another closed form.
     Closed(Closed),
 }
-
-/// Which weights of a network are kept; the others are 0 from the start and stay 0. Biases are always kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum MaskSpec {
-    /// All.
-    #[default]
-    None,
-    /// A random share of every layer's weights, drawn with the trial's seed: round(density · weights) of each.
-    Random {
-        /// The share, in `(0, 1]`.
-        density: f64,
-    },
-    /// The largest weights of a trained network.
-    Magnitude(Pruning),
-}
-
-/// A lottery ticket or a control of one (Frankle & Carbin 2019): a network that starts from another, trained and pruned.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pruning {
-    /// How often it was pruned; 0: the dense network, which keeps its state at the step `rewind`.
-    pub level: u32,
-    /// Share of the remaining weights of each hidden dense layer that a level prunes.
-    pub rate: f64,
-    /// The same of convolutions.
-    pub conv_rate: f64,
-    /// The same of the output layer.
-    pub output_rate: f64,
-    /// Among which weights the smallest are pruned.
-    pub scope: PruneScope,
-    /// Whose trained weights are judged.
-    pub method: PruneMethod,
-    /// Step to which survivors are set back.
-    pub rewind: u64,
-    /// What starts.
-    pub control: Control,
-    /// Which of several draws of a control.
-    pub draw: u64,
-}
-
-words!(
-    /// Among which weights the smallest are pruned.
-    PruneScope {
-        /// Those of each layer.
-        Layer = "layer",
-        /// Those of all hidden layers together.
-        Global = "global",
-    }
-);
-
-words!(
-    /// Whose trained weights say what is pruned.
-    PruneMethod {
-        /// Those of the level before.
-        Iterative = "iterative",
-        /// Those of the dense network.
-        OneShot = "one-shot",
-    }
-);
-
-words!(
-    /// What a pruned network starts with.
-    Control {
-        /// The surviving weights, set back.
-        Ticket = "ticket",
-        /// The same mask, weights drawn anew.
-        Reinit = "reinit",
-        /// A mask of random places with as many weights in each layer, weights set back.
-        Random = "random",
-        /// The same mask, weights drawn anew with the signs of those set back.
-        Sign = "sign",
-    }
-);
 
 /// Distribution of initial weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -363,54 +295,6 @@ pub struct TrainSpec {
     /// Which networks stop at the first *measured* epoch without a training error.
     pub stop_at_zero_error: Scope,
 }
-
-words!(
-    /// How the columns of a projection P are drawn. Each has unit length.
-    ProjectionKind {
-        /// Independent normal numbers.
-        Dense = "dense",
-        /// One number in √D is not 0, and has a random sign (Li, Hastie & Church 2006).
-        Sparse = "sparse",
-        /// Stacked blocks H·G·Π·H·B of Walsh-Hadamard transforms, a permutation and two diagonals (Le, Sarlós & Smola 2013).
-        Fastfood = "fastfood",
-    }
-);
-
-/// A random subspace θ = θ₀ + P·z of the D parameters: z has `dim` numbers, starts at 0, and is what is trained
-/// (Li, Farkhoor, Liu & Yosinski 2018).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SubspaceSpec {
-    /// Dimension d, at least 1 and at most D. Of a search, the largest that it may come to.
-    pub dim: u32,
-    /// How P is drawn.
-    pub projection: ProjectionKind,
-    /// The search that decides d; `None`: `dim` does.
-    pub search: Option<Search>,
-}
-
-/// One step of a search for the smallest dimension whose network reaches an accuracy: it tries the middle, on a log scale, of what
-/// the step before left.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Search {
-    /// Which step, from 1.
-    pub step: u32,
-    /// The smallest dimension that it may come to.
-    pub low: u32,
-    /// The accuracy, or a share of the accuracy of the network itself.
-    pub goal: f64,
-    /// Which of the two.
-    pub threshold: Threshold,
-}
-
-words!(
-    /// What the accuracy in a subspace is compared with.
-    Threshold {
-        /// The accuracy of the same network outside of subspaces.
-        Local = "local",
-        /// 1.
-        Global = "global",
-    }
-);
 
 words!(
     /// How measured epochs are spread.

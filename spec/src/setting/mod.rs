@@ -6,6 +6,7 @@
 mod applies;
 mod bounds;
 mod kind;
+mod meaning;
 mod table;
 
 pub use applies::{Applies, Condition, Test};

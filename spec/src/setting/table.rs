@@ -1,6 +1,10 @@
 //! The table itself, sorted by name.
 
 use super::bounds::{BELOW_ONE, COUNT, SCOPE, SEED, SHARE, STRENGTH, U32_MAX};
+use super::meaning::{
+    CODE, FREEDOM, INTERPOLATOR, LAYERS_ARE_KEPT, LAYERS_ARE_TESTED, MAGNITUDE, MLP, NETWORK,
+    RIDGED, SEARCH, SIZED, UNIFORM, WITHOUT_OWN_WIDTH,
+};
 use super::{Applies, Bound, Condition, Fallback, Kind, MAX_UNITS, Setting, Test};
 
 /// Makes the keys and the table from one list, so that `SETTINGS[key as usize]` is the key's row.
@@ -36,106 +40,6 @@ macro_rules! settings {
     };
 }
 
-const CLOSED_FORMS: &[&str] = &[
-    "fourier-features",
-    "relu-features",
-    "interpolator",
-    "linear",
-    "fourier-kernel",
-    "relu-kernel",
-];
-/// Means something for networks, trained by gradient descent.
-const NETWORK: Applies = Applies::All(&[Condition {
-    key: Key::ModelKind,
-    test: Test::NoneOf(CLOSED_FORMS),
-}]);
-/// Means something for networks of dense layers alone.
-const MLP: Applies = Applies::All(&[Condition {
-    key: Key::ModelKind,
-    test: Test::OneOf(&["mlp"]),
-}]);
-/// Means something for networks whose hidden layers are equally wide.
-const UNIFORM: Applies = Applies::All(&[
-    Condition {
-        key: Key::ModelKind,
-        test: Test::OneOf(&["mlp"]),
-    },
-    Condition {
-        key: Key::ModelShape,
-        test: Test::Absent,
-    },
-]);
-/// Means something for linear regression, on random features or on the inputs.
-const RIDGED: Applies = Applies::All(&[Condition {
-    key: Key::ModelKind,
-    test: Test::OneOf(&[
-        "fourier-features",
-        "relu-features",
-        "linear",
-        "fourier-kernel",
-        "relu-kernel",
-    ]),
-}]);
-/// Means something where the labels are sent.
-const CODE: Applies = Applies::All(&[Condition {
-    key: Key::Experiment,
-    test: Test::OneOf(&["description-length"]),
-}]);
-/// Means something where degrees of freedom are measured.
-const FREEDOM: Applies = Applies::All(&[Condition {
-    key: Key::Experiment,
-    test: Test::OneOf(&["degrees-of-freedom"]),
-}]);
-/// Means something for the network that takes any labels.
-const INTERPOLATOR: Applies = Applies::All(&[Condition {
-    key: Key::ModelKind,
-    test: Test::OneOf(&["interpolator"]),
-}]);
-/// Means something for models of a chosen width.
-const SIZED: Applies = Applies::All(&[
-    Condition {
-        key: Key::ModelKind,
-        test: Test::NoneOf(&["interpolator", "linear", "fourier-kernel", "relu-kernel"]),
-    },
-    Condition {
-        key: Key::ModelShape,
-        test: Test::Absent,
-    },
-]);
-
-/// Where states of layers are kept.
-const LAYERS_ARE_KEPT: Condition = Condition {
-    key: Key::RobustnessCheckpoints,
-    test: Test::Given,
-};
-/// Where states of layers must be kept.
-const LAYERS_ARE_TESTED: Condition = Condition {
-    key: Key::Experiment,
-    test: Test::OneOf(&["layer-robustness"]),
-};
-
-/// Models whose width must be given.
-const WITHOUT_OWN_WIDTH: Condition = Condition {
-    key: Key::ModelKind,
-    test: Test::OneOf(&["mlp", "fourier-features", "relu-features"]),
-};
-
-/// Means something for masks that come from trained weights.
-const MAGNITUDE: Applies = Applies::All(&[Condition {
-    key: Key::MaskKind,
-    test: Test::OneOf(&["magnitude"]),
-}]);
-/// Means something for a search among dimensions.
-const SEARCH: Applies = Applies::All(&[
-    Condition {
-        key: Key::ModelKind,
-        test: Test::NoneOf(CLOSED_FORMS),
-    },
-    Condition {
-        key: Key::SubspaceSearch,
-        test: Test::NonZero,
-    },
-]);
 /// A share that a level of pruning takes.
 const RATE: Kind = BELOW_ONE;
 
