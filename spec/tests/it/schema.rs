@@ -153,6 +153,9 @@ fn context(key: Key) -> Vec<(Key, String)> {
             },
             Test::Given if condition.key.setting().kind == Kind::Epochs => "\"0,1\"".to_owned(),
             Test::Given => "100".to_owned(),
+            Test::NonZero if matches!(condition.key.setting().kind, Kind::Float { .. }) => {
+                "0.5".to_owned()
+            }
             Test::NonZero => "1".to_owned(),
             Test::Absent => continue,
         };
