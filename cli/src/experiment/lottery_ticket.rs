@@ -456,7 +456,7 @@ mod tests {
         let report = report("ladder", &answers());
         let text = report.markdown();
         for line in [
-            "| early stop at 21.1 % of the weights comes earlier by the share (mean of ratios) | 0.38 ± 0.24 |",
+            "| early stop at 21.1 % of the weights comes earlier by the share (mean of ratios) | 0.3800 ± 0.2400 |",
             "| share of seeds whose ticket beats the same mask drawn anew at 21.1 % | ≥ 1 |",
             "not measured",
         ] {
