@@ -4,9 +4,15 @@
 //! Flynn Hummel et al. 1992). So the last packs are small, all workers finish at about the same time, and a cost that was
 //! predicted badly is made up for by the claims after it. Trials of a class may differ in cost by a factor of 300: shares of
 //! equal number would give one worker all the wide ones.
+//!
+//! Where all slots are one worker's, they are equally fast, and a pack more costs more than they can wait for each other: each
+//! pack goes over all samples by itself. There a claim takes its whole share of what is left, by number as well as by cost.
 
 /// Slots' shares into which the work that is left is cut at each claim.
 const PARTS: u64 = 2;
+
+/// How far the cheapest trials may lead beyond a share that a costly one has filled.
+const OVER: f64 = 1.05;
 
 /// Most trials that a claim near the end looks at: of more, it takes these for typical.
 pub const FRONT_MOST: u32 = 2_048;
@@ -101,6 +107,39 @@ pub fn share(costliest: &[Candidate], trials: u64, work: f64, slots: u64) -> u32
     u32::try_from(within.count()).unwrap_or(u32::MAX).max(1)
 }
 
+/// Of the [costliest](costliest_first) what one of a single worker's slots takes: its whole share by cost, and by number.
+#[must_use]
+pub fn even_share(costliest: Vec<Candidate>, trials: u64, work: f64, slots: u64) -> Vec<Candidate> {
+    let slots = slots.max(1);
+    let most = usize::try_from(trials.div_ceil(slots)).unwrap_or(usize::MAX);
+    // The cheapest come along: they cost little in a pack, and much in one of their own.
+    let cheapest = costliest.iter().skip(1).rev().take(most.saturating_sub(1));
+    let reserved: f64 = cheapest.map(|candidate| candidate.cost).sum();
+    let share = work / slots as f64;
+    let (mut taken, mut left) = (Vec::new(), Vec::new());
+    let mut sum = 0.0;
+    for candidate in costliest {
+        let fits = taken.len() < most && sum + candidate.cost <= share - reserved;
+        if fits || taken.is_empty() {
+            sum += candidate.cost;
+            taken.push(candidate);
+        } else {
+            left.push(candidate);
+        }
+    }
+    let room = most.saturating_sub(taken.len());
+    // Cheapest first, and of equal ones, as the order has them, the most urgent.
+    left.sort_by(|a, b| a.cost.total_cmp(&b.cost));
+    let along = left.into_iter().take(room).take_while(|candidate| {
+        let inside = sum + candidate.cost / 2.0 <= share * OVER;
+        sum += candidate.cost;
+        inside
+    });
+    taken.extend(along);
+    taken.sort_by(|a, b| b.cost.total_cmp(&a.cost));
+    taken
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +195,42 @@ mod tests {
         for slots in [2, 4, 8] {
             assert!(idle(&log, slots) < 0.02, "{slots}: {}", idle(&log, slots));
         }
+    }
+
+    #[test]
+    fn slots_of_one_worker_end_together_after_few_packs() {
+        let widths = [
+            3, 4, 5, 6, 8, 10, 13, 17, 22, 28, 36, 46, 51, 60, 75, 96, 122, 150, 187, 230, 290,
+            371, 600, 1000,
+        ];
+        let mut ready: Vec<Candidate> = (1..)
+            .zip(widths)
+            .map(|(trial, width)| candidate(trial, f64::from(width)))
+            .collect();
+        let (mut ends, mut packs) = ([0.0_f64; 2], Vec::new());
+        while !ready.is_empty() {
+            let work = ready.iter().map(|candidate| candidate.cost).sum();
+            let order = costliest_first(ready.clone());
+            let taken = even_share(order, ready.len() as u64, work, 2);
+            let next = usize::from(ends[1] < ends[0]);
+            ends[next] += taken.iter().map(|taken| taken.cost).sum::<f64>();
+            ready.retain(|candidate| !taken.contains(candidate));
+            packs.push(taken.len());
+        }
+        assert_eq!(packs, [12, 6, 3, 1, 1, 1]);
+        let last = ends[0].max(ends[1]);
+        assert!(last < 1.035 * 3430.0 / 2.0, "{ends:?}");
+        // Equal costs are shared by number; somebody takes the last, whatever it costs.
+        let alike: Vec<Candidate> = (1..8).map(|trial| candidate(trial, 1.0)).collect();
+        let urgent: Vec<_> = even_share(alike.clone(), 7, 7.0, 2)
+            .iter()
+            .map(|taken| taken.trial)
+            .collect();
+        assert_eq!(
+            urgent,
+            alike[..4].iter().map(|next| next.trial).collect::<Vec<_>>()
+        );
+        assert_eq!(even_share(alike[..1].to_vec(), 1, f64::NAN, 8).len(), 1);
     }
 
     #[test]

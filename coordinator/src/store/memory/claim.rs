@@ -117,7 +117,7 @@ impl Tables {
     /// The trials that one claim takes: of the most urgent class, unless what is too large for this worker, but not for another,
     /// stands in the way there.
     fn choose(&self, session: &NewSession, most_urgent: &Class, ask: &Ask) -> Vec<i64> {
-        let (mut slots, memory) = self.workers(most_urgent);
+        let (mut workers, mut slots, memory) = self.workers(most_urgent);
         let most = memory <= ask.memory;
         let (mut class, mut limit) = (most_urgent, None);
         if !most {
@@ -126,7 +126,7 @@ impl Tables {
                 return Vec::new();
             };
             class = fitting;
-            (slots, _) = self.workers(class);
+            (workers, slots, _) = self.workers(class);
         }
         let trials = &self.ready[class];
         let shared = trials.first().map_or(0, |&place| self.shared(place, ask));
@@ -166,20 +166,27 @@ impl Tables {
             work = alike.iter().map(|candidate| candidate.cost).sum();
         }
         let costliest = share::costliest_first(alike);
+        if workers == 1 {
+            return share::fitting(&share::even_share(costliest, trials, work, slots), room);
+        }
         let share = share::share(&costliest, trials, work, slots);
         let trials = share.min(ask.max_trials);
         share::fitting(&costliest, Room { trials, ..room })
     }
 
-    /// Of the workers at hand that a class fits: their slots, and the most memory that one has.
-    fn workers(&self, class: &Class) -> (u64, u64) {
+    /// Of the workers at hand that a class fits: how many there are, their slots, and the most memory that one has.
+    fn workers(&self, class: &Class) -> (u64, u64, u64) {
         let open = |session: &&SessionEntry| matches!(session.phase, SessionPhase::Open { .. });
         let alive = self.sessions.values().filter(open);
         let alive = alive.map(|session| &session.new);
         alive
             .filter(|new| class.fits(new) && new.data.contains(&class.data))
-            .fold((0, 0), |(slots, most), new| {
-                (slots + u64::from(new.slots), most.max(new.memory))
+            .fold((0, 0, 0), |(workers, slots, most), new| {
+                (
+                    workers + 1,
+                    slots + u64::from(new.slots),
+                    most.max(new.memory),
+                )
             })
     }
 

@@ -89,8 +89,10 @@ statements! {
         )
         WHERE ", fits!(), "
         ORDER BY trial.priority DESC, trial.ord, trial.id LIMIT 1");
-    /// Of the workers at hand that the class fits: how many packs they train side by side, and the most memory that one has.
-    SLOTS = concat!("SELECT CAST(COALESCE(SUM(session.slots), 0) AS BIGINT) AS slots,
+    /// Of the workers at hand that the class fits: how many there are, how many packs they train side by side, and the most
+    /// memory that one has.
+    SLOTS = concat!("SELECT CAST(COUNT(*) AS BIGINT) AS workers,
+            CAST(COALESCE(SUM(session.slots), 0) AS BIGINT) AS slots,
             CAST(COALESCE(MAX(session.memory), 0) AS BIGINT) AS memory
         FROM session JOIN class ON class.id = $1
         WHERE session.state = 'open'
@@ -233,8 +235,8 @@ async fn trials(
     ask: &Ask,
 ) -> Result<Vec<i64>, StoreError> {
     let mut picked = most_urgent;
-    let (mut slots, memory) = workers(conn, picked.class).await?;
-    let most = memory <= ask.memory;
+    let mut others = workers(conn, picked.class).await?;
+    let most = others.memory <= ask.memory;
     let mut limit = WHATEVER_IT_TAKES;
     if !most {
         limit = asker.memory;
@@ -242,7 +244,7 @@ async fn trials(
             return Ok(Vec::new());
         };
         if fitting.class != picked.class {
-            (slots, _) = workers(conn, fitting.class).await?;
+            others = workers(conn, fitting.class).await?;
         }
         picked = fitting;
     }
@@ -252,7 +254,7 @@ async fn trials(
         most,
     };
     let ready = sweeps::ready(conn).await?;
-    if !share::is_near_end(ready, room.trials, slots) {
+    if !share::is_near_end(ready, room.trials, others.slots) {
         return Ok(share::fitting(&first(conn, &picked, room).await?, room));
     }
     let near_end = asker.query(NEAR_END, limit);
@@ -276,9 +278,15 @@ async fn trials(
         trials = alike.len() as u64;
         work = alike.iter().map(|candidate| candidate.cost).sum();
     }
-    let costliest = share::costliest_first(alike);
+    let mut costliest = share::costliest_first(alike);
+    let most_trials = if others.workers == 1 {
+        costliest = share::even_share(costliest, trials, work, others.slots);
+        room.trials
+    } else {
+        share::share(&costliest, trials, work, others.slots).min(room.trials)
+    };
     let room = Room {
-        trials: share::share(&costliest, trials, work, slots).min(room.trials),
+        trials: most_trials,
         ..room
     };
     let wanted = share::fitting(&costliest, room).len();
@@ -296,13 +304,22 @@ async fn trials(
     Ok(share::fitting(&candidates(&locked)?, room))
 }
 
-/// Of the workers at hand that a class fits: their slots, and the most memory that one has.
-async fn workers(conn: &mut Conn, class: i64) -> Result<(u64, u64), StoreError> {
+/// The workers at hand that a class fits.
+struct Workers {
+    workers: u64,
+    /// All their slots.
+    slots: u64,
+    /// The most that one has, in bytes.
+    memory: u64,
+}
+
+async fn workers(conn: &mut Conn, class: i64) -> Result<Workers, StoreError> {
     let found = sqlx::query::<Db>(SLOTS).bind(class).fetch_one(conn).await?;
-    Ok((
-        row::unsigned(&found, "slots")?,
-        row::unsigned(&found, "memory")?,
-    ))
+    Ok(Workers {
+        workers: row::unsigned(&found, "workers")?,
+        slots: row::unsigned(&found, "slots")?,
+        memory: row::unsigned(&found, "memory")?,
+    })
 }
 
 /// The most urgent of a class; only those that there is room for, unless one must be told that it is too large for everybody.

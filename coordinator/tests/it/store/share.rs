@@ -72,8 +72,8 @@ async fn the_first_of_eight_slots_does_not_take_all_45_trials(f: &Fixture) {
     }
     assert_eq!(taken, [3, 3, 2, 2, 2, 2, 2, 2]);
     f.store.close_session(second, T0).await.unwrap();
-    // Half of the slots, twice the share.
-    assert_eq!(take(f, first, 32, 100).await.len(), 5);
+    // Half of the slots, twice the share; and all of it, for the slots of one worker are equally fast.
+    assert_eq!(take(f, first, 32, 100).await.len(), 9);
 }
 
 async fn the_widest_go_first_when_trials_are_shared(f: &Fixture) {
@@ -81,12 +81,20 @@ async fn the_widest_go_first_when_trials_are_shared(f: &Fixture) {
         .map(|n| trial(n, f64::from(1_u32 << n), 1))
         .collect();
     f.sweep_of("s", trials).await;
-    let session = f.open_sharing(1, 2, 100).await;
+    let session = f.open_sharing(1, 1, 100).await;
+    let other = f.open_sharing(2, 1, 100).await;
     // 1,023 in all: a quarter is less than half of the widest.
     assert_eq!(take(f, session, 32, 100).await, [10]);
     assert_eq!(take(f, session, 32, 100).await, [9]);
     // As many as would be asked for anyway: urgency decides.
     assert_eq!(take(f, session, 2, 100).await, [1, 2]);
+    // Alone: the costliest, and the cheapest that a pack of their own would not be worth.
+    f.store.close_session(session, T0).await.unwrap();
+    f.store.close_session(other, T0).await.unwrap();
+    let both = f.open_sharing(3, 2, 100).await;
+    let mut taken = take(f, both, 32, 100).await;
+    taken.sort_unstable();
+    assert_eq!(taken, [1, 2, 3, 4, 10]);
 }
 
 async fn no_more_is_taken_than_there_is_memory_for(f: &Fixture) {
@@ -129,7 +137,8 @@ async fn trials_behind_many_of_others_are_found_near_the_end(f: &Fixture) {
     f.sweep_of("s", trials).await;
     let session = f.open_sharing(1, 2, 100).await;
     // A share of those that are seen, not all of them: the other slot gets some too.
-    assert_eq!(take(f, session, 1_024, 100).await, [2_101, 2_102]);
+    let taken = take(f, session, 1_024, 100).await;
+    assert_eq!(taken, [2_101, 2_102, 2_103, 2_104]);
     assert_eq!(take(f, session, 1_024, 100).await.len(), 2);
 }
 
