@@ -73,13 +73,6 @@ fn points(rows: &Rows) -> Vec<Point> {
             let name = axis.rsplit('.').next().unwrap_or(axis);
             matches!(name, "width" | "shape" | "ridge")
         });
-        let words = |axes: &[(&String, &String)]| {
-            let words = axes.iter().map(|(axis, value)| {
-                let name = axis.rsplit('.').next().unwrap_or(axis).replace('_', " ");
-                format!("{name} {value}")
-            });
-            words.collect::<Vec<_>>().join(", ")
-        };
         let depth = cell("depth").int().unwrap_or(0);
         let by_shape = axes.keys().any(|axis| axis.ends_with("shape"));
         rest.retain(|(axis, _)| axis.as_str() != "model.kind" && axis.as_str() != "kind");
@@ -88,7 +81,7 @@ fn points(rows: &Rows) -> Vec<Point> {
             _ if by_shape => format!("depth {depth}"),
             _ => String::new(),
         };
-        let rest = words(&rest);
+        let rest = crate::figure::words(rest);
         if !label.is_empty() && !rest.is_empty() {
             label += ", ";
         }
@@ -99,7 +92,7 @@ fn points(rows: &Rows) -> Vec<Point> {
             } else {
                 label
             },
-            size: words(&size),
+            size: crate::figure::words(size),
             depth,
             parameters: cell("parameters").number().unwrap_or(0.0),
             targets: cell("samples").number().unwrap_or(0.0)

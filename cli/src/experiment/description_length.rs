@@ -48,12 +48,7 @@ impl Row<'_> {
 
     /// What tells its point from others.
     fn label(&self) -> String {
-        let axes = super::axes(self.text("axes"));
-        let words = axes.iter().map(|(axis, value)| {
-            let name = axis.rsplit('.').next().unwrap_or(axis).replace('_', " ");
-            format!("{name} {value}")
-        });
-        words.collect::<Vec<_>>().join(", ")
+        crate::figure::words(&super::axes(self.text("axes")))
     }
 
     fn measured(&self, number: &str) -> Option<Measured> {

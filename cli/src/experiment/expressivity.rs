@@ -76,11 +76,7 @@ impl Point {
 
     /// What tells it from points of as many samples.
     fn label(&self) -> String {
-        let words = self.axes.iter().map(|(axis, value)| {
-            let name = axis.rsplit('.').next().unwrap_or(axis).replace('_', " ");
-            format!("{name} {value}")
-        });
-        words.collect::<Vec<_>>().join(", ")
+        crate::figure::words(&self.axes)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use descent_spec::details::{Details, EarlyStop};
 
 use super::{Picture, Shown};
-use crate::figure::{Along, Chart, Facet, Mean, Series, Spread};
+use crate::figure::{Along, Chart, Facet, Mean, Series, Spread, words};
 use crate::output::{Cell, Form, Rows};
 use crate::report::{Expected, Measured, Quantity, Report};
 
@@ -112,15 +112,6 @@ impl Ladder {
             .filter_map(|(seed, values)| Some((seed, mean(&values)?)))
             .collect()
     }
-}
-
-/// Axes as words.
-fn words(axes: &BTreeMap<String, String>) -> String {
-    let word = |(axis, value): (&String, &String)| {
-        let name = axis.rsplit('.').next().unwrap_or(axis).replace('_', " ");
-        format!("{name} {value}")
-    };
-    axes.iter().map(word).collect::<Vec<_>>().join(", ")
 }
 
 fn ladders(rows: &Rows) -> Vec<Ladder> {

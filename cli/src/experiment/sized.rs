@@ -198,7 +198,7 @@ pub(super) fn is_mnist(curve: &Curve) -> bool {
     setting(curve, "data.dataset").is_none_or(|name| name == "mnist" || name == "mnist-4k")
 }
 
-/// A cell for what may be missing.
+/// A number at a width, over its seeds.
 pub(super) fn mean(curve: &Curve, width: u64, which: Number) -> Option<crate::figure::Spread> {
     let mut points = curve.points.iter();
     let point = points.find(|point| point.width == width)?;
@@ -215,7 +215,7 @@ pub(super) fn of(quantity: &str, curve: &Curve) -> String {
     }
 }
 
-/// A number or nothing.
+/// A cell for a number that may be missing.
 pub(super) fn cell(value: Option<f64>) -> Cell {
     value.map_or(Cell::Null, Cell::Real)
 }

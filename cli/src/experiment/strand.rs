@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::Picture;
-use crate::figure::{Along, Chart, Facet, Hump, Mean, Measured, Number, Series, Spread, shape};
+use crate::figure::{
+    Along, Chart, Facet, Hump, Mean, Measured, Number, Series, Spread, shape, words,
+};
 use crate::output::{Cell, Form, Rows, number};
 use crate::report::Report;
 
@@ -120,19 +122,6 @@ fn spreads(seeds: &[&Measured]) -> BTreeMap<Number, (f64, f64)> {
         Spread::of(&values).map(|spread| (which, (spread.mean, spread.sd)))
     };
     NUMBERS.into_iter().filter_map(spread).collect()
-}
-
-/// `width 10, label noise 0.2`.
-fn words(axes: &BTreeMap<String, String>) -> String {
-    let mut words: Vec<String> = axes
-        .iter()
-        .map(|(axis, value)| {
-            let name = axis.rsplit('.').next().unwrap_or(axis).replace('_', " ");
-            format!("{name} {value}")
-        })
-        .collect();
-    words.dedup();
-    words.join(", ")
 }
 
 /// By the numbers in their labels, then by the labels.

@@ -8,7 +8,6 @@ use super::sheet::{BOTTOM, Figure, GAP, LEFT, RIGHT, WIDTH};
 
 /// How numbers are laid along an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "each experiment takes the one its readers know")]
 pub(crate) enum Along {
     /// In equal steps, from a little below the least to a little above the greatest.
     Linear,

@@ -17,5 +17,5 @@ pub(crate) use curve::{Hump, Shape, shape};
 pub(crate) use heat::{HeatMap, HeatMaps};
 pub(crate) use numbers::numbers;
 pub(crate) use panel::Mean;
-pub(crate) use point::{Curve, Measured, Number, Size, Spread, curves};
+pub(crate) use point::{Curve, Measured, Number, Size, Spread, curves, words};
 pub(crate) use sheet::{Figure, draw};

@@ -164,11 +164,7 @@ pub(crate) struct Curve {
 impl Curve {
     /// What to call it in a legend: `label noise 0.2`, or nothing when it is the only one.
     pub(crate) fn label(&self) -> String {
-        let words = self.axes.iter().map(|(axis, value)| {
-            let name = axis.rsplit('.').next().unwrap_or(axis).replace('_', " ");
-            format!("{name} {value}")
-        });
-        words.collect::<Vec<_>>().join(", ")
+        words(&self.axes)
     }
 
     /// Where a point lies.
@@ -205,6 +201,15 @@ impl Curve {
         let counts = || self.points.iter().map(|point| point.n);
         (counts().min().unwrap_or(0), counts().max().unwrap_or(0))
     }
+}
+
+/// Axes and their values as readers say them: `depth 2, label noise 0.2`.
+pub(crate) fn words<'a>(axes: impl IntoIterator<Item = (&'a String, &'a String)>) -> String {
+    let word = |(axis, value): (&String, &String)| {
+        let name = axis.rsplit('.').next().unwrap_or(axis).replace('_', " ");
+        format!("{name} {value}")
+    };
+    axes.into_iter().map(word).collect::<Vec<_>>().join(", ")
 }
 
 /// Puts results together as curves, in the order of their axes' values (as numbers where they are). A kernel is the limit of the

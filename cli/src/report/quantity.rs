@@ -22,7 +22,6 @@ pub(crate) struct Quantity {
 
 /// A published value with its tolerance.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(dead_code, reason = "published values come in all of these forms")]
 pub(crate) enum Expected {
     /// This value, give or take.
     Near {

@@ -59,7 +59,7 @@ impl Kernel {
                 values[(row, sample)] = match self.kind {
                     FeatureKind::Fourier => {
                         let distance = (square + other - 2.0 * product).max(0.0);
-                        (-distance / (2.0 * self.bandwidth * self.bandwidth)).exp()
+                        libm::exp(-distance / (2.0 * self.bandwidth * self.bandwidth))
                     }
                     FeatureKind::Relu => arc_cosine(square * other, product) / inputs as f64,
                 };
@@ -76,7 +76,7 @@ fn arc_cosine(squares: f64, product: f64) -> f64 {
         return 0.0;
     }
     let cosine = (product / lengths).clamp(-1.0, 1.0);
-    let angle = cosine.acos();
+    let angle = libm::acos(cosine);
     let sine = (1.0 - cosine * cosine).sqrt();
     lengths * (sine + (std::f64::consts::PI - angle) * cosine) / (2.0 * std::f64::consts::PI)
 }

@@ -59,7 +59,7 @@ pub(super) fn summary(file: &SweepFile, plan: &Plan, gflops: f64, asked: bool) -
         let chained = grouped(plan.chained);
         line(
             "chained",
-            format!("{chained} start from the weights of the next narrower network"),
+            format!("{chained} start from what another trial of the sweep leaves"),
         );
     }
     if let Some((low, high)) = parameters(plan) {

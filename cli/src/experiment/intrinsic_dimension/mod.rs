@@ -94,10 +94,10 @@ impl Row<'_> {
         if !projection.is_empty() {
             words.push(projection.to_owned());
         }
-        words.extend(axes.iter().map(|(axis, value)| {
-            let name = axis.rsplit('.').next().unwrap_or(axis).replace('_', " ");
-            format!("{name} {value}")
-        }));
+        let rest = crate::figure::words(&axes);
+        if !rest.is_empty() {
+            words.push(rest);
+        }
         words.join(", ")
     }
 }

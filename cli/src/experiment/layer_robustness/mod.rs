@@ -63,11 +63,7 @@ struct Group {
 
 impl Group {
     fn label(&self) -> String {
-        let words = self.axes.iter().map(|(axis, value)| {
-            let name = axis.rsplit('.').next().unwrap_or(axis).replace('_', " ");
-            format!("{name} {value}")
-        });
-        let label = words.collect::<Vec<_>>().join(", ");
+        let label = crate::figure::words(&self.axes);
         if label.is_empty() {
             format!("{} parameters", self.parameters)
         } else {
