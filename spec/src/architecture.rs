@@ -34,8 +34,36 @@ pub enum After {
     ReluPool,
     /// Batch normalisation, then max(0, ·).
     NormRelu,
+    /// Batch normalisation, then max(0, ·), then the maxima of 2×2 squares.
+    NormReluPool,
     /// Batch normalisation, then the shortcut from the last block's output is added, then max(0, ·).
     NormAddRelu,
+}
+
+impl After {
+    /// Whether a batch normalisation comes first.
+    #[must_use]
+    pub const fn normalises(self) -> bool {
+        matches!(
+            self,
+            Self::NormRelu | Self::NormReluPool | Self::NormAddRelu
+        )
+    }
+
+    /// Whether maxima of 2×2 squares come last.
+    #[must_use]
+    pub const fn pools(self) -> bool {
+        matches!(self, Self::ReluPool | Self::NormReluPool)
+    }
+
+    /// The same with a batch normalisation before the ReLU.
+    const fn normalised(self) -> Self {
+        match self {
+            Self::Relu => Self::NormRelu,
+            Self::ReluPool => Self::NormReluPool,
+            other => other,
+        }
+    }
 }
 
 /// One layer with weights, convolution or dense. A dense layer has a kernel of 1 and one place.
@@ -81,7 +109,7 @@ impl Layer {
     /// Whether a batch normalisation follows.
     #[must_use]
     pub const fn is_normalised(&self) -> bool {
-        matches!(self.after, After::NormRelu | After::NormAddRelu)
+        self.after.normalises()
     }
 
     /// Sums per sample.
@@ -132,6 +160,12 @@ impl Architecture {
         }
     }
 
+    /// Whether it is built with batch normalisation, whatever is asked for.
+    #[must_use]
+    pub const fn is_normalised(self) -> bool {
+        matches!(self, Self::ResNet20)
+    }
+
     /// Rows and columns of the smallest image that it can look at.
     #[must_use]
     pub const fn least(self) -> u32 {
@@ -161,15 +195,22 @@ impl Architecture {
     }
 
     /// All layers with weights, in the order of the forward pass. `width` is the number of channels of the first convolution;
-    /// every other hidden layer, dense ones too, scales with it, rounded to the nearest whole number and at least 1.
+    /// every other hidden layer, dense ones too, scales with it, rounded to the nearest whole number and at least 1. With `batch_norm`, a batch
+    /// normalisation stands before every ReLU in place of the layer's biases.
     ///
     /// # Errors
     /// When the image is too small.
-    pub fn layers(self, width: u32, image: Image, outputs: u32) -> Result<Vec<Layer>, TooSmall> {
+    pub fn layers(
+        self,
+        width: u32,
+        batch_norm: bool,
+        image: Image,
+        outputs: u32,
+    ) -> Result<Vec<Layer>, TooSmall> {
         self.fits(image)?;
         let own = u64::from(self.width());
         let scaled = |units: u64| ((units * u64::from(width) + own / 2) / own).max(1);
-        let mut body = Body::new(image);
+        let mut body = Body::new(image, batch_norm);
         match self {
             Self::LeNet5 => {
                 body.convolution(scaled(6), (5, 1, 0), After::ReluPool);
@@ -206,18 +247,34 @@ impl Architecture {
     }
 }
 
+/// The layers of a fully connected network with batch normalisation before every ReLU, in place of biases.
+#[must_use]
+pub fn normalised_mlp(hidden: &[u32], inputs: u32, outputs: u32) -> Vec<Layer> {
+    let units: Vec<u64> = hidden.iter().map(|&units| units.into()).collect();
+    let row = Image {
+        channels: inputs,
+        height: 1,
+        width: 1,
+    };
+    let mut body = Body::new(row, true);
+    body.dense(&units, outputs);
+    body.layers
+}
+
 /// Layers so far, and the extent of what the last one gives.
 struct Body {
     layers: Vec<Layer>,
+    batch_norm: bool,
     channels: u64,
     places: (u32, u32),
 }
 
 impl Body {
-    fn new(image: Image) -> Self {
+    const fn new(image: Image, batch_norm: bool) -> Self {
         Self {
             layers: Vec::new(),
-            channels: u64::from(image.channels),
+            batch_norm,
+            channels: image.channels as u64,
             places: (image.height, image.width),
         }
     }
@@ -228,6 +285,7 @@ impl Body {
         (kernel, stride, padding): (u32, u32, u32),
         after: After,
     ) {
+        let after = self.after(after);
         let extent = |size: u32| (size + 2 * padding - kernel) / stride + 1;
         let places = (extent(self.places.0), extent(self.places.1));
         self.layers.push(Layer {
@@ -238,20 +296,30 @@ impl Body {
             stride,
             padding,
             places,
-            has_bias: !matches!(after, After::NormRelu | After::NormAddRelu),
+            has_bias: !after.normalises(),
             after,
         });
         self.channels = outputs;
-        self.places = match after {
-            After::ReluPool => (places.0 / 2, places.1 / 2),
-            _ => places,
+        self.places = if after.pools() {
+            (places.0 / 2, places.1 / 2)
+        } else {
+            places
         };
+    }
+
+    const fn after(&self, after: After) -> After {
+        if self.batch_norm {
+            after.normalised()
+        } else {
+            after
+        }
     }
 
     fn dense(&mut self, hidden: &[u64], outputs: u32) {
         let places = u64::from(self.places.0) * u64::from(self.places.1);
         let mut inputs = self.channels.saturating_mul(places);
-        let units = hidden.iter().map(|&units| (units, After::Relu));
+        let relu = self.after(After::Relu);
+        let units = hidden.iter().map(|&units| (units, relu));
         for (units, after) in units.chain([(u64::from(outputs), After::Nothing)]) {
             self.layers.push(Layer {
                 is_convolution: false,
@@ -261,7 +329,7 @@ impl Body {
                 stride: 1,
                 padding: 0,
                 places: (1, 1),
-                has_bias: true,
+                has_bias: !after.normalises(),
                 after,
             });
             inputs = units;
@@ -285,7 +353,7 @@ mod tests {
     };
 
     fn parameters(architecture: Architecture, width: u32, image: Image) -> u64 {
-        let layers = architecture.layers(width, image, 10).unwrap();
+        let layers = architecture.layers(width, false, image, 10).unwrap();
         layers.iter().map(Layer::parameters).sum()
     }
 
@@ -299,7 +367,7 @@ mod tests {
         assert_eq!(own(Architecture::LeNet5, COLOUR), 62_006);
         // Frankle & Carbin 2019 count weights alone: 4.3M, 2.4M and (by the same arithmetic) 2.26M.
         let weights = |architecture: Architecture| -> u64 {
-            let layers = architecture.layers(64, COLOUR, 10).unwrap();
+            let layers = architecture.layers(64, false, COLOUR, 10).unwrap();
             layers.iter().map(Layer::weights).sum()
         };
         assert_eq!(weights(Architecture::Conv2), 4_300_992);
@@ -312,7 +380,7 @@ mod tests {
     #[test]
     fn every_hidden_layer_scales_with_the_width() {
         for architecture in Architecture::ALL.iter().copied() {
-            let layers = |width| architecture.layers(width, COLOUR, 10).unwrap();
+            let layers = |width| architecture.layers(width, false, COLOUR, 10).unwrap();
             let (own, double) = (
                 layers(architecture.width()),
                 layers(2 * architecture.width()),
@@ -334,7 +402,7 @@ mod tests {
                 width: size,
             };
             let layers = architecture
-                .layers(1, square(architecture.least()), 2)
+                .layers(1, false, square(architecture.least()), 2)
                 .unwrap();
             assert!(
                 layers
@@ -342,7 +410,26 @@ mod tests {
                     .all(|layer| layer.sums() > 0 && layer.inputs > 0)
             );
             let smaller = square(architecture.least() - 1);
-            assert!(architecture.layers(1, smaller, 2).is_err());
+            assert!(architecture.layers(1, false, smaller, 2).is_err());
         }
+    }
+
+    #[test]
+    fn a_normalisation_takes_the_place_of_biases() {
+        let plain = Architecture::LeNet5.layers(6, false, GREY, 10).unwrap();
+        let normalised = Architecture::LeNet5.layers(6, true, GREY, 10).unwrap();
+        for (plain, normalised) in plain.iter().zip(&normalised) {
+            assert_eq!(plain.weights(), normalised.weights());
+            assert_eq!(plain.places, normalised.places);
+            let last = plain.after == After::Nothing;
+            assert_eq!(normalised.is_normalised(), !last);
+            let more = if last { 0 } else { plain.outputs };
+            assert_eq!(normalised.parameters(), plain.parameters() + more);
+        }
+        let resnet = |batch_norm| Architecture::ResNet20.layers(16, batch_norm, GREY, 10);
+        assert_eq!(resnet(true), resnet(false));
+        let layers = normalised_mlp(&[30, 20], 784, 10);
+        let parameters: u64 = layers.iter().map(Layer::parameters).sum();
+        assert_eq!(parameters, 784 * 30 + 60 + 30 * 20 + 40 + 20 * 10 + 10);
     }
 }

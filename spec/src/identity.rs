@@ -85,7 +85,7 @@ pub fn pack_key(spec: &TrialSpec, data: ContentHash) -> PackKey {
         settings.push((name(Key::DataTestSamples), Value::Integer(samples.into())));
     }
     match &spec.model {
-        ModelSpec::Mlp { .. } | ModelSpec::Conv { .. } => {
+        ModelSpec::Mlp { .. } | ModelSpec::NormalisedMlp { .. } | ModelSpec::Conv { .. } => {
             let optimizer = match spec.train.optimizer {
                 Optimizer::Sgd { .. } => "sgd",
                 Optimizer::Adam { .. } => "adam",
@@ -94,6 +94,18 @@ pub fn pack_key(spec: &TrialSpec, data: ContentHash) -> PackKey {
                 ModelSpec::Conv { architecture, .. } => (architecture.word(), None),
                 model => ("mlp", Some(model.depth())),
             };
+            let normalised = match &spec.model {
+                ModelSpec::NormalisedMlp { .. } => true,
+                ModelSpec::Conv {
+                    architecture,
+                    batch_norm,
+                    ..
+                } => *batch_norm && !architecture.is_normalised(),
+                _ => false,
+            };
+            if normalised {
+                settings.push((name(Key::ModelBatchNorm), Value::Boolean(true)));
+            }
             settings
                 .extend(depth.map(|depth| (name(Key::ModelDepth), Value::Integer(depth.into()))));
             settings.extend([

@@ -48,12 +48,8 @@ pub fn layers(
             };
             units.map(layer).collect()
         }
-        ModelSpec::Conv {
-            architecture,
-            width,
-            ..
-        } => {
-            let layers = shape::layers(*architecture, *width, image, outputs);
+        ModelSpec::NormalisedMlp { .. } | ModelSpec::Conv { .. } => {
+            let layers = shape::layers(model, inputs, image, outputs);
             let last = layers.len().saturating_sub(1);
             let layer = |(index, layer): (usize, &crate::architecture::Layer)| LayerWeights {
                 weights: layer.weights(),

@@ -13,6 +13,8 @@ impl TrialSpec {
             Some("degrees of freedom")
         } else if matches!(self.model, ModelSpec::Conv { .. }) {
             Some("convolution networks")
+        } else if matches!(self.model, ModelSpec::NormalisedMlp { .. }) {
+            Some("networks with batch normalisation")
         } else if self.subspace.is_some() {
             Some("networks in random subspaces")
         } else if self.robustness.is_some() {

@@ -5,7 +5,7 @@ mod subspace;
 pub use self::subspace::SUBSPACE_PARAMETERS;
 
 use self::subspace::{projection_flops, subspace_bytes};
-use crate::architecture::{Architecture, Layer};
+use crate::architecture::Layer;
 use crate::asked::{Asked, CodeSpec, FreedomSpec};
 use crate::data::{Image, KnownData};
 use crate::robustness::{changed_flops, with_kept};
@@ -113,28 +113,27 @@ pub fn parameters(model: &ModelSpec, inputs: u32, image: Option<Image>, outputs:
             }
             count
         }
-        ModelSpec::Conv {
-            architecture,
-            width,
-            ..
-        } => layers(*architecture, *width, image, outputs)
-            .iter()
-            .map(Layer::parameters)
-            .fold(0, u64::saturating_add),
+        ModelSpec::NormalisedMlp { .. } | ModelSpec::Conv { .. } => {
+            layers(model, inputs, image, outputs)
+                .iter()
+                .map(Layer::parameters)
+                .fold(0, u64::saturating_add)
+        }
         ModelSpec::Features { width, .. } => u64::from(*width).saturating_mul(k),
         ModelSpec::Closed(closed) => closed.parameters(inputs, 0, outputs),
     }
 }
 
-/// The layers of a convolution network; none where there is no image, or one too small, which is found when a sweep is checked.
+/// The layers of a network that is described by them; none where it cannot look at the image, which is found when a sweep is checked.
 pub(crate) fn layers(
-    architecture: Architecture,
-    width: u32,
+    model: &ModelSpec,
+    inputs: u32,
     image: Option<Image>,
     outputs: u32,
 ) -> Vec<Layer> {
-    image
-        .and_then(|image| architecture.layers(width, image, outputs).ok())
+    model
+        .layers(inputs, image, outputs)
+        .and_then(Result::ok)
         .unwrap_or_default()
 }
 
@@ -146,7 +145,7 @@ pub(crate) fn layers(
 #[must_use]
 pub fn cost_flops(spec: &TrialSpec, shape: &DataShape) -> f64 {
     let measurements = match spec.model {
-        ModelSpec::Mlp { .. } | ModelSpec::Conv { .. } => {
+        ModelSpec::Mlp { .. } | ModelSpec::NormalisedMlp { .. } | ModelSpec::Conv { .. } => {
             measurement_count(&spec.evaluate, spec.train.epochs)
         }
         ModelSpec::Features { .. } | ModelSpec::Closed(_) => 1,
@@ -218,12 +217,8 @@ fn cost_once(spec: &TrialSpec, shape: &DataShape, measurements: u32) -> f64 {
             let changed = changed_flops(spec, shape, weights);
             train + projected + changed + f64::from(measurements) * measured * 2.0 * weights
         }
-        ModelSpec::Conv {
-            architecture,
-            width,
-            ..
-        } => {
-            let layers = layers(architecture, width, shape.image, shape.outputs);
+        ModelSpec::NormalisedMlp { .. } | ModelSpec::Conv { .. } => {
+            let layers = layers(&spec.model, shape.inputs, shape.image, shape.outputs);
             let all: f64 = layers.iter().map(Layer::multiplications).sum();
             let first = layers.first().map_or(0.0, Layer::multiplications);
             let train = f64::from(spec.train.epochs) * n * (6.0 * all - 2.0 * first);
@@ -298,13 +293,9 @@ fn memory_once(spec: &TrialSpec, shape: &DataShape) -> u64 {
                 .saturating_mul(F32)
                 .saturating_add(subspace)
         }
-        ModelSpec::Conv {
-            architecture,
-            width,
-            ..
-        } => {
+        ModelSpec::NormalisedMlp { .. } | ModelSpec::Conv { .. } => {
             // Every layer's inputs, sums and their gradients of one batch, in groups of 16 samples, and gradients on their way.
-            let layers = layers(architecture, width, shape.image, shape.outputs);
+            let layers = layers(&spec.model, shape.inputs, shape.image, shape.outputs);
             let sums = || layers.iter().map(Layer::sums);
             let numbers = sums()
                 .fold(0, u64::saturating_add)

@@ -9,7 +9,7 @@ mod pruning;
 mod subspace;
 
 pub use learned::{DataSpec, Inputs, Labels, NoiseKind};
-pub use model::{FeatureKind, is_closed_form};
+pub use model::{Blind, FeatureKind, is_closed_form};
 pub use pruning::{Control, MaskSpec, PruneMethod, PruneScope, Pruning};
 pub use subspace::{ProjectionKind, Search, SubspaceSpec, Threshold};
 
@@ -127,12 +127,21 @@ pub enum ModelSpec {
         /// Distribution of the initial weights; biases start at 0.
         init: Init,
     },
+    /// A fully connected ReLU network with a batch normalisation before every ReLU, in place of biases.
+    NormalisedMlp {
+        /// Units of each hidden layer, from the inputs on; at least one layer.
+        hidden: Vec<u32>,
+        /// Distribution of the initial weights.
+        init: Init,
+    },
     /// A convolution network, ReLU throughout, linear outputs.
     Conv {
         /// Its layers.
         architecture: Architecture,
         /// Channels of the first convolution; the other hidden layers scale with it.
         width: u32,
+        /// Whether a batch normalisation stands before every ReLU, in place of biases.
+        batch_norm: bool,
         /// Distribution of the initial weights; biases start at 0.
         init: Init,
     },

@@ -120,14 +120,22 @@ impl Values {
         self.given(key).cloned().or_else(|| self.default(key))
     }
 
-    /// The default beside the other settings: architectures have their own width.
+    /// The default beside the other settings: architectures have their own width, and some their normalisation.
     fn default(&self, key: Key) -> Option<Value> {
-        if key == Key::ModelWidth {
-            let kind = self.or_default(Key::ModelKind)?;
-            let architecture = Architecture::from_word(kind.as_text()?)?;
-            return Some(Value::Integer(architecture.width().into()));
+        let own = match key {
+            Key::ModelWidth | Key::ModelBatchNorm => self.architecture(),
+            _ => None,
+        };
+        match (own, key) {
+            (Some(own), Key::ModelWidth) => Some(Value::Integer(own.width().into())),
+            (Some(own), _) => Some(Value::Boolean(own.is_normalised())),
+            (None, _) => key.setting().fallback.value(),
         }
-        key.setting().fallback.value()
+    }
+
+    /// The convolution network that `model.kind` names, if it names one.
+    fn architecture(&self) -> Option<Architecture> {
+        Architecture::from_word(self.or_default(Key::ModelKind)?.as_text()?)
     }
 
     /// What makes two trials different: settings that mean something and are not at their default, sorted by name.

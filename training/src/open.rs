@@ -139,9 +139,12 @@ fn is_course(member: &Member) -> bool {
     member.spec.asked != Asked::Nothing
 }
 
-/// Whether a member is a convolution network.
+/// Whether a member goes layer by layer, like convolution networks.
 fn convolves(member: &Member) -> bool {
-    matches!(member.spec.model, ModelSpec::Conv { .. })
+    matches!(
+        member.spec.model,
+        ModelSpec::Conv { .. } | ModelSpec::NormalisedMlp { .. }
+    )
 }
 
 /// Makes a pack of trials that are trained by steps.

@@ -236,7 +236,10 @@ impl Grid {
             ModelSpec::Closed(closed) => {
                 closed.parameters(shape.inputs, shape.train_samples, shape.outputs)
             }
-            ModelSpec::Mlp { .. } | ModelSpec::Conv { .. } | ModelSpec::Features { .. } => {
+            ModelSpec::Mlp { .. }
+            | ModelSpec::NormalisedMlp { .. }
+            | ModelSpec::Conv { .. }
+            | ModelSpec::Features { .. } => {
                 shape::parameters(&spec.model, known.inputs, known.image, known.outputs)
             }
         };
@@ -253,7 +256,7 @@ impl Grid {
         let epochs = spec.train.epochs;
         let count = || shape::measurement_count(&spec.evaluate, epochs);
         let measurements = match spec.model {
-            ModelSpec::Mlp { .. } | ModelSpec::Conv { .. }
+            ModelSpec::Mlp { .. } | ModelSpec::NormalisedMlp { .. } | ModelSpec::Conv { .. }
                 if spec.evaluate.spread == Spread::Log =>
             {
                 let mut known = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
@@ -261,7 +264,9 @@ impl Grid {
                     .entry((spec.evaluate.points, epochs))
                     .or_insert_with(count)
             }
-            ModelSpec::Mlp { .. } | ModelSpec::Conv { .. } => count(),
+            ModelSpec::Mlp { .. } | ModelSpec::NormalisedMlp { .. } | ModelSpec::Conv { .. } => {
+                count()
+            }
             ModelSpec::Features { .. } | ModelSpec::Closed(_) => 1,
         };
         shape::cost_with(spec, shape, measurements)

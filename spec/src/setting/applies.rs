@@ -18,6 +18,8 @@ pub enum Test {
     NonZero,
     /// It has no value.
     Absent,
+    /// It is so.
+    Is(bool),
 }
 
 /// A test of one other setting.
@@ -54,6 +56,7 @@ impl Condition {
                 .and_then(Value::as_number)
                 .is_some_and(|number| number != 0.0),
             Test::Absent => value.is_none(),
+            Test::Is(wanted) => value == Some(&Value::Boolean(wanted)),
         }
     }
 }
@@ -74,6 +77,7 @@ impl fmt::Display for Condition {
             Test::Given => write!(f, "{name} is given"),
             Test::NonZero => write!(f, "{name} is not 0"),
             Test::Absent => write!(f, "{name} is not given"),
+            Test::Is(wanted) => write!(f, "{name} is {wanted}"),
         }
     }
 }

@@ -21,6 +21,17 @@ pub(super) const MLP: Applies = Applies::All(&[Condition {
     key: Key::ModelKind,
     test: Test::OneOf(&["mlp"]),
 }]);
+/// Means something for networks of dense layers without normalisation.
+pub(super) const PLAIN_MLP: Applies = Applies::All(&[
+    Condition {
+        key: Key::ModelKind,
+        test: Test::OneOf(&["mlp"]),
+    },
+    Condition {
+        key: Key::ModelBatchNorm,
+        test: Test::Is(false),
+    },
+]);
 /// Means something for networks whose hidden layers are equally wide.
 pub(super) const UNIFORM: Applies = Applies::All(&[
     Condition {

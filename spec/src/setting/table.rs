@@ -3,7 +3,7 @@
 use super::bounds::{BELOW_ONE, COUNT, SCOPE, SEED, SHARE, STRENGTH, U32_MAX};
 use super::meaning::{
     CODE, FREEDOM, INTERPOLATOR, LAYERS_ARE_KEPT, LAYERS_ARE_TESTED, MAGNITUDE, MLP, NETWORK,
-    RIDGED, SEARCH, SIZED, UNIFORM, WITHOUT_OWN_WIDTH,
+    PLAIN_MLP, RIDGED, SEARCH, SIZED, UNIFORM, WITHOUT_OWN_WIDTH,
 };
 use super::{Applies, Bound, Condition, Fallback, Kind, MAX_UNITS, Setting, Test};
 
@@ -193,6 +193,10 @@ settings! {
         Kind::Float { min: Bound::Open(0.0), max: Bound::Closed(1e9) }, Fallback::Float(5.0), "",
         Applies::All(&[Condition { key: Key::ModelKind, test: Test::OneOf(&["fourier-features", "fourier-kernel"]) }]), DECIDES,
         "Bandwidth of the kernel: directions are normal with standard deviation 1 / bandwidth.";
+    ModelBatchNorm = "model.batch_norm", Some("batch_norm"),
+        Kind::Boolean, Fallback::Boolean(false), "",
+        NETWORK, DECIDES,
+        "Whether a batch normalisation stands before every ReLU, in place of biases. `resnet-20` has it always.";
     ModelDepth = "model.depth", Some("depth"),
         Kind::Integer { min: 1, max: 64 }, Fallback::Integer(1), "layers",
         UNIFORM, DECIDES,
@@ -239,7 +243,7 @@ settings! {
         "Whether dropout stays on where networks with a changed layer, and the trained one beside them, are tested.";
     RobustnessNorm = "robustness.norm", None,
         Kind::Word(&["all", "scales", "none"]), Fallback::Word("all"), "",
-        Applies::All(&[LAYERS_ARE_KEPT, Condition { key: Key::ModelKind, test: Test::OneOf(&["resnet-20"]) }]), DECIDES,
+        Applies::All(&[LAYERS_ARE_KEPT, Condition { key: Key::ModelBatchNorm, test: Test::Is(true) }]), DECIDES,
         "What of a normalisation is changed with the layer before it: scales, shifts and running statistics, scales and shifts alone, or nothing.";
     RobustnessRedraw = "robustness.redraw", None,
         Kind::Word(&["initial", "unit-uniform"]), Fallback::Word("initial"), "",
@@ -370,6 +374,6 @@ settings! {
         "λ of an added λ/2·‖w‖² on the weights, not on the biases.";
     TrainWeightReuse = "train.weight_reuse", Some("weight_reuse"),
         SCOPE, Fallback::Word("never"), "",
-        MLP, DECIDES,
+        PLAIN_MLP, DECIDES,
         "Which networks start from the trained weights of the next narrower one.";
 }

@@ -1,7 +1,9 @@
 //! What can be told of a model by its description alone.
 
 use super::{Init, ModelSpec};
+use crate::architecture::{self, Architecture, Layer, TooSmall};
 use crate::closed::Closed;
+use crate::data::Image;
 use crate::state::words;
 
 words!(
@@ -14,6 +16,17 @@ words!(
     }
 );
 
+/// Why a convolution network cannot look at samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Blind {
+    /// They are no images.
+    #[error("{0} looks at images, and these samples are none")]
+    NoImages(Architecture),
+    /// They are too small.
+    #[error(transparent)]
+    TooSmall(TooSmall),
+}
+
 /// Whether models of this kind, by the word of `model.kind`, are solved for, not trained by steps.
 #[must_use]
 pub fn is_closed_form(kind: &str) -> bool {
@@ -25,7 +38,7 @@ impl ModelSpec {
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
-            Self::Mlp { .. } => "mlp",
+            Self::Mlp { .. } | Self::NormalisedMlp { .. } => "mlp",
             Self::Conv { architecture, .. } => architecture.word(),
             Self::Features { kind, .. } => kind.word(),
             Self::Closed(closed) => closed.word(),
@@ -38,7 +51,7 @@ impl ModelSpec {
         match self {
             Self::Features { ridge, .. } => *ridge,
             Self::Closed(closed) => closed.ridge(),
-            Self::Mlp { .. } | Self::Conv { .. } => 0.0,
+            Self::Mlp { .. } | Self::NormalisedMlp { .. } | Self::Conv { .. } => 0.0,
         }
     }
 
@@ -46,8 +59,38 @@ impl ModelSpec {
     #[must_use]
     pub const fn is_closed_form(&self) -> bool {
         match self {
-            Self::Mlp { .. } | Self::Conv { .. } => false,
+            Self::Mlp { .. } | Self::NormalisedMlp { .. } | Self::Conv { .. } => false,
             Self::Features { .. } | Self::Closed(_) => true,
+        }
+    }
+
+    /// The layers of a network that is described layer by layer, which plain fully connected ones and closed forms are not.
+    ///
+    /// # Errors
+    /// When the samples are not images, or images too small for it.
+    #[must_use]
+    pub fn layers(
+        &self,
+        inputs: u32,
+        image: Option<Image>,
+        outputs: u32,
+    ) -> Option<Result<Vec<Layer>, Blind>> {
+        match self {
+            Self::NormalisedMlp { hidden, .. } => {
+                Some(Ok(architecture::normalised_mlp(hidden, inputs, outputs)))
+            }
+            Self::Conv {
+                architecture,
+                width,
+                batch_norm,
+                ..
+            } => Some(match image {
+                Some(image) => architecture
+                    .layers(*width, *batch_norm, image, outputs)
+                    .map_err(Blind::TooSmall),
+                None => Err(Blind::NoImages(*architecture)),
+            }),
+            Self::Mlp { .. } | Self::Features { .. } | Self::Closed(_) => None,
         }
     }
 
@@ -64,7 +107,9 @@ impl ModelSpec {
     #[must_use]
     pub fn width(&self) -> u32 {
         match self {
-            Self::Mlp { hidden, .. } => hidden.first().copied().unwrap_or(0),
+            Self::Mlp { hidden, .. } | Self::NormalisedMlp { hidden, .. } => {
+                hidden.first().copied().unwrap_or(0)
+            }
             Self::Conv { width, .. } | Self::Features { width, .. } => *width,
             Self::Closed(_) => 0,
         }
@@ -74,7 +119,9 @@ impl ModelSpec {
     #[must_use]
     pub fn depth(&self) -> u32 {
         match self {
-            Self::Mlp { hidden, .. } => u32::try_from(hidden.len()).unwrap_or(u32::MAX),
+            Self::Mlp { hidden, .. } | Self::NormalisedMlp { hidden, .. } => {
+                u32::try_from(hidden.len()).unwrap_or(u32::MAX)
+            }
             Self::Conv { architecture, .. } => architecture.depth(),
             Self::Features { .. } | Self::Closed(_) => 0,
         }

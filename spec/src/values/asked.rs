@@ -3,7 +3,7 @@
 use super::{Unresolved, Values};
 use crate::asked::{Asked, CodeSpec, FreedomSpec, Probes};
 use crate::setting::Key;
-use crate::trial::{EarlyStop, Experiment, Loss, Scope, Spread, TrialSpec};
+use crate::trial::{EarlyStop, Experiment, Loss, ModelSpec, Scope, Spread, TrialSpec};
 
 impl Values {
     pub(super) fn asked(&self, experiment: Experiment) -> Result<Asked, Unresolved> {
@@ -97,6 +97,13 @@ fn repeats(spec: &TrialSpec) -> Result<(), Unresolved> {
             Key::TrainStopAtZeroError,
             "the fit is repeated step by step, and must not end earlier on other targets",
             "write stop_at_zero_error = \"never\" under [train]",
+        );
+    }
+    if matches!(spec.model, ModelSpec::NormalisedMlp { .. }) {
+        return conflict(
+            Key::ModelBatchNorm,
+            "targets with real values are fitted by networks without normalisation only",
+            "write batch_norm = false under [model]",
         );
     }
     if train.weight_reuse != Scope::Never {

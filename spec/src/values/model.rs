@@ -47,6 +47,11 @@ impl Values {
                 Some(architecture) => ModelSpec::Conv {
                     architecture,
                     width: self.count(Key::ModelWidth)?,
+                    batch_norm: self.batch_norm()?,
+                    init: self.init()?,
+                },
+                None if self.batch_norm()? => ModelSpec::NormalisedMlp {
+                    hidden: self.hidden()?,
                     init: self.init()?,
                 },
                 None => ModelSpec::Mlp {
@@ -66,6 +71,19 @@ impl Values {
                 Ok(vec![width; depth as usize])
             }
         }
+    }
+
+    fn batch_norm(&self) -> Result<bool, Unresolved> {
+        let asked = self.required(Key::ModelBatchNorm)? == Value::Boolean(true);
+        let always = self.architecture().is_some_and(Architecture::is_normalised);
+        if always && !asked {
+            return Err(Unresolved::Conflict {
+                key: Key::ModelBatchNorm,
+                message: "this network is built with batch normalisation",
+                help: "leave batch_norm out, or choose another model.kind",
+            });
+        }
+        Ok(asked)
     }
 
     fn init(&self) -> Result<Init, Unresolved> {

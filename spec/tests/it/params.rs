@@ -327,6 +327,7 @@ fn convolution_networks_have_their_own_width() {
         ModelSpec::Conv {
             architecture: Architecture::LeNet5,
             width: 6,
+            batch_norm: false,
             init: Init::GlorotUniform
         }
     );

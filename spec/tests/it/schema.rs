@@ -158,6 +158,7 @@ fn context(key: Key) -> Vec<(Key, String)> {
             }
             Test::NonZero => "1".to_owned(),
             Test::Absent => continue,
+            Test::Is(wanted) => wanted.to_string(),
         };
         for (key, value) in context(condition.key)
             .into_iter()

@@ -1,4 +1,4 @@
-//! Convolution networks on the processor: each member trains by itself, on one thread, in buffers allocated once.
+//! Convolution networks, and all with batch normalisation, on the processor: each member trains by itself, on one thread, in buffers allocated once.
 //!
 //! Forward and backward passes are explicit, like those of dense networks, and no gradient with respect to the images is
 //! taken. 16 samples lie side by side in every register (see [`tile`]), so a convolution is a sum of weighted neighbours over
@@ -21,7 +21,7 @@ mod unit;
 use std::sync::Arc;
 
 use descent_spec::outcome::Measurement;
-use descent_spec::trial::{ModelSpec, TrialSpec};
+use descent_spec::trial::TrialSpec;
 
 use self::member::{Start, Trained};
 use self::network::Network;
@@ -203,19 +203,11 @@ fn measured(
 
 /// The layers that settings describe for these samples.
 fn network(spec: &TrialSpec, data: &Prepared) -> Result<Network, TrainError> {
-    let ModelSpec::Conv {
-        architecture,
-        width,
-        ..
-    } = spec.model
-    else {
-        return Err(TrainError::BadSpec(
-            "this is no convolution network".to_owned(),
-        ));
+    let count = |n: usize| {
+        u32::try_from(n).map_err(|_| TrainError::BadSpec(format!("{n} is too many for a network")))
     };
-    let outputs = u32::try_from(data.outputs)
-        .map_err(|_| TrainError::BadSpec("too many classes for a network".to_owned()))?;
-    Network::new(architecture, width, data.image, outputs)
+    let (inputs, outputs) = (count(data.inputs)?, count(data.outputs)?);
+    Network::new(&spec.model, inputs, data.image, outputs)
 }
 
 impl Pack for Networks {

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use descent_spec::architecture::{Architecture, Layer};
 use descent_spec::data::Image;
+use descent_spec::trial::ModelSpec;
 
 use crate::pack::TrainError;
 
@@ -52,21 +53,27 @@ pub(crate) struct Network {
 
 impl Network {
     /// # Errors
-    /// When samples are no images, or too small ones.
+    /// When samples are no images, or too small ones, and when the model has no layers.
     pub(crate) fn new(
-        architecture: Architecture,
-        width: u32,
+        model: &ModelSpec,
+        inputs: u32,
         image: Option<Image>,
         outputs: u32,
     ) -> Result<Self, TrainError> {
-        let image = image.ok_or_else(|| {
-            TrainError::BadSpec(format!(
-                "{architecture} looks at images, and these samples are none"
-            ))
-        })?;
-        let layers = architecture
-            .layers(width, image, outputs)
+        let layers = model
+            .layers(inputs, image, outputs)
+            .ok_or_else(|| TrainError::BadSpec("this model has no layers".to_owned()))?
             .map_err(|error| TrainError::BadSpec(error.to_string()))?;
+        let architecture = match model {
+            ModelSpec::Conv { architecture, .. } => Some(*architecture),
+            _ => None,
+        };
+        // Dense layers see numbers, whatever they show.
+        let image = image.filter(|_| architecture.is_some()).unwrap_or(Image {
+            channels: inputs,
+            height: 1,
+            width: 1,
+        });
         let mut network = Self {
             image,
             places: Vec::with_capacity(layers.len()),
@@ -145,16 +152,16 @@ impl Network {
     }
 }
 
-/// Names of a layer and of its normalisation, the ones that torchvision's residual networks have.
-fn names(architecture: Architecture, index: usize) -> (String, String) {
+/// Names of a layer and of its normalisation; residual networks have those of torchvision's.
+fn names(architecture: Option<Architecture>, index: usize) -> (String, String) {
     match (architecture, index) {
-        (Architecture::ResNet20, 0) => ("conv1".to_owned(), "bn1".to_owned()),
-        (Architecture::ResNet20, 19) => ("fc".to_owned(), String::new()),
-        (Architecture::ResNet20, _) => {
+        (Some(Architecture::ResNet20), 0) => ("conv1".to_owned(), "bn1".to_owned()),
+        (Some(Architecture::ResNet20), 19) => ("fc".to_owned(), String::new()),
+        (Some(Architecture::ResNet20), _) => {
             let (block, half) = ((index - 1) / 2, (index - 1) % 2 + 1);
             let within = format!("layer{}.{}", block / 3 + 1, block % 3);
             (format!("{within}.conv{half}"), format!("{within}.bn{half}"))
         }
-        _ => (format!("layers.{index}"), String::new()),
+        _ => (format!("layers.{index}"), format!("norms.{index}")),
     }
 }

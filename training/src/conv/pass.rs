@@ -20,7 +20,7 @@ pub(crate) struct Pass {
     units: Vec<Unit>,
     /// Activations whose means go into the dense layer; empty where a network takes none.
     top: Vec<f32>,
-    /// Gradients behind the layer at hand, without borders, and those kept for a shortcut.
+    /// Gradients behind the layer at hand, without borders, and those kept for a shortcut or on their way through maxima.
     behind: Vec<f32>,
     kept: Vec<f32>,
     /// Sums of weights' gradients, lane by lane.
@@ -57,9 +57,10 @@ impl Pass {
         }
         let most = |size: &dyn Fn(&Unit) -> usize| units.iter().map(size).max().unwrap_or(0);
         let behind = most(&|unit| unit.inputs_frame().tile().max(unit.sums_frame().tile()));
-        let has_shortcuts = units
-            .iter()
-            .any(|unit| unit.layer().after == After::NormAddRelu);
+        let keeps = units.iter().any(|unit| {
+            let after = unit.layer().after;
+            matches!(after, After::NormAddRelu | After::NormReluPool)
+        });
         let dense = |unit: &Unit| !unit.layer().is_convolution;
         let wide = |unit: &Unit| unit.frame.channels.next_multiple_of(GROUP);
         let turned = most(&|unit| usize::from(dense(unit)) * wide(unit) * samples);
@@ -72,7 +73,7 @@ impl Pass {
             isa,
             top: vec![0.0; top * tiles * GROUP],
             behind: vec![0.0; behind * tiles * GROUP],
-            kept: vec![0.0; usize::from(has_shortcuts) * behind * tiles * GROUP],
+            kept: vec![0.0; usize::from(keeps) * behind * tiles * GROUP],
             lanes: vec![0.0; CHANNELS * lanes * GROUP],
             turned: vec![0.0; turned],
             rows: vec![0.0; rows],
@@ -166,7 +167,7 @@ impl Pass {
                     to,
                     extent: (height, width),
                 }),
-                After::NormRelu | After::NormAddRelu => {
+                After::NormRelu | After::NormReluPool | After::NormAddRelu => {
                     let (means, rest) = statistics[place.running.start..].split_at_mut(channels);
                     let variances = &mut rest[..channels];
                     if trains {
@@ -190,17 +191,34 @@ impl Pass {
                             before: channels.saturating_sub(first.frame.channels) / 2,
                         }
                     });
-                    self.isa.run(Normalise {
-                        tiles: batch.tiles,
-                        sums: &unit.sums,
-                        from: sums_frame,
-                        statistics: &unit.statistics,
-                        scale: &weights[place.scale.clone()],
-                        shift: &weights[place.bias.clone()],
-                        shortcut,
-                        out,
-                        to,
-                    });
+                    let pools = place.layer.after.pools();
+                    let normalise = |out, to| {
+                        self.isa.run(Normalise {
+                            tiles: batch.tiles,
+                            sums: &unit.sums,
+                            from: sums_frame,
+                            statistics: &unit.statistics,
+                            scale: &weights[place.scale.clone()],
+                            shift: &weights[place.bias.clone()],
+                            shortcut,
+                            out,
+                            to,
+                        });
+                    };
+                    if pools {
+                        normalise(&mut unit.rectified, sums_frame);
+                        self.isa.run(Rectify {
+                            pools,
+                            tiles: batch.tiles,
+                            sums: &unit.rectified,
+                            from: sums_frame,
+                            out,
+                            to,
+                            extent: (height, width),
+                        });
+                    } else {
+                        normalise(out, to);
+                    }
                 }
             }
             if averages {

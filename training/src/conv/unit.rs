@@ -17,6 +17,8 @@ pub(crate) struct Unit {
     pub(crate) factors: Vec<f32>,
     /// Weighted sums, `[tiles][channels][rows][columns]`.
     pub(crate) sums: Vec<f32>,
+    /// What stands between a normalisation and the maxima of squares, laid out as the sums; empty elsewhere.
+    pub(crate) rectified: Vec<f32>,
     /// Gradients at the sums, spread and bordered so that the same product leads back to the inputs.
     pub(crate) deltas: Vec<f32>,
     pub(crate) delta_frame: Frame,
@@ -75,6 +77,11 @@ impl Unit {
             frame,
             factors: Vec::new(),
             sums: vec![0.0; tiles * outputs * rows * GROUP],
+            rectified: if layer.after == After::NormReluPool {
+                vec![0.0; tiles * outputs * rows * GROUP]
+            } else {
+                Vec::new()
+            },
             deltas: vec![0.0; tiles * delta_frame.tile() * GROUP],
             delta_frame,
             forward,
@@ -124,9 +131,10 @@ impl Unit {
     /// Channels, rows and columns of what the layer gives on.
     pub(crate) fn gives(&self) -> (usize, usize, usize) {
         let frame = self.sums_frame();
-        match self.layer().after {
-            After::ReluPool => (frame.channels, frame.height / 2, frame.width / 2),
-            _ => (frame.channels, frame.height, frame.width),
+        if self.layer().after.pools() {
+            (frame.channels, frame.height / 2, frame.width / 2)
+        } else {
+            (frame.channels, frame.height, frame.width)
         }
     }
 

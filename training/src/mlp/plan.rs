@@ -20,7 +20,7 @@ use crate::stream::Stream;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Plan {
     pub(crate) inputs: usize,
-    /// Units of each hidden layer, at least one layer; none for convolution networks.
+    /// Units of each hidden layer, at least one layer; none for networks that go layer by layer.
     pub(crate) hidden: Vec<usize>,
     pub(crate) outputs: usize,
     pub(crate) parameters: u64,
@@ -77,7 +77,9 @@ impl Plan {
         let (hidden, init) = match &spec.model {
             ModelSpec::Mlp { hidden, init } => (hidden.as_slice(), *init),
             // Its layers are its own affair; all else is shared.
-            ModelSpec::Conv { init, .. } => (&[][..], *init),
+            ModelSpec::NormalisedMlp { init, .. } | ModelSpec::Conv { init, .. } => {
+                (&[][..], *init)
+            }
             ModelSpec::Features { .. } | ModelSpec::Closed(_) => {
                 return bad("only networks are trained by gradient descent");
             }

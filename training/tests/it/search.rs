@@ -46,6 +46,7 @@ fn networks() -> [TrialSpec; 3] {
     convolving.model = ModelSpec::Conv {
         architecture: Architecture::LeNet5,
         width: 2,
+        batch_norm: false,
         init: Init::HeNormal,
     };
     [dense, random, convolving]

@@ -327,6 +327,7 @@ fn convolutions_are_pruned_at_their_own_rate() {
         spec.model = ModelSpec::Conv {
             architecture: Architecture::LeNet5,
             width: 2,
+            batch_norm: false,
             init: Init::GlorotNormal,
         };
         spec.train.batch = 10;

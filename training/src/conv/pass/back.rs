@@ -48,9 +48,27 @@ impl Pass {
             });
             return;
         }
+        if place.layer.after.pools() {
+            // Through the maxima first; what they leave out gets none.
+            let numbers = batch.tiles * from.tile() * GROUP;
+            self.kept[..numbers].fill(0.0);
+            self.isa.run(Unrectify {
+                pools: true,
+                tiles: batch.tiles,
+                sums: &unit.rectified,
+                from,
+                gradient: &self.behind,
+                extent: (height, width),
+                deltas: &mut self.kept,
+                to: from,
+            });
+            std::mem::swap(&mut self.kept, &mut self.behind);
+        }
         let averaged =
             !next.layer().is_convolution && next.frame.channels != channels * height * width;
-        let (out, out_frame) = if averaged {
+        let (out, out_frame) = if place.layer.after.pools() {
+            (&unit.rectified, from)
+        } else if averaged {
             // Every place had the same share in the mean.
             let plane = height * width;
             let all = batch.tiles * channels;
