@@ -14,6 +14,12 @@ const PARTS: u64 = 2;
 /// How far the cheapest trials may lead beyond a share that a costly one has filled.
 const OVER: f64 = 1.05;
 
+/// How far beyond its share a slot goes for what would be left otherwise.
+const REST: f64 = 1.1;
+
+/// How long what a slot took counts as still to be done, in milliseconds: about two heartbeats.
+pub const MOMENT_MS: i64 = 10_000;
+
 /// Most trials that a claim near the end looks at: of more, it takes these for typical.
 pub const FRONT_MOST: u32 = 2_048;
 
@@ -107,15 +113,37 @@ pub fn share(costliest: &[Candidate], trials: u64, work: f64, slots: u64) -> u32
     u32::try_from(within.count()).unwrap_or(u32::MAX).max(1)
 }
 
+/// Trials, and their predicted cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Work {
+    /// How many.
+    pub trials: u64,
+    /// Predicted floating-point operations of all of them.
+    pub cost: f64,
+}
+
 /// Of the [costliest](costliest_first) what one of a single worker's slots takes: its whole share by cost, and by number.
+/// `ready` is what fits the worker, of this class and of others; `begun` what its other slots took [a moment ago](MOMENT_MS): nearly
+/// all of that is still to be done, so slots that start together share as if they had asked at once.
 #[must_use]
-pub fn even_share(costliest: Vec<Candidate>, trials: u64, work: f64, slots: u64) -> Vec<Candidate> {
+pub fn even_share(
+    costliest: Vec<Candidate>,
+    ready: Work,
+    begun: Work,
+    slots: u64,
+) -> Vec<Candidate> {
     let slots = slots.max(1);
-    let most = usize::try_from(trials.div_ceil(slots)).unwrap_or(usize::MAX);
+    let all = ready.trials.saturating_add(begun.trials);
+    let most = usize::try_from(all.div_ceil(slots)).unwrap_or(usize::MAX);
+    let share = (ready.cost + begun.cost) / slots as f64;
+    // The last of them takes the rest, rather than leave a pack of one behind.
+    let takes_the_rest = begun.trials > 0 && ready.trials <= most as u64;
+    if takes_the_rest && ready.cost <= share * REST {
+        return costliest;
+    }
     // The cheapest come along: they cost little in a pack, and much in one of their own.
     let cheapest = costliest.iter().skip(1).rev().take(most.saturating_sub(1));
     let reserved: f64 = cheapest.map(|candidate| candidate.cost).sum();
-    let share = work / slots as f64;
     let (mut taken, mut left) = (Vec::new(), Vec::new());
     let mut sum = 0.0;
     for candidate in costliest {
@@ -211,7 +239,11 @@ mod tests {
         while !ready.is_empty() {
             let work = ready.iter().map(|candidate| candidate.cost).sum();
             let order = costliest_first(ready.clone());
-            let taken = even_share(order, ready.len() as u64, work, 2);
+            let left = Work {
+                trials: ready.len() as u64,
+                cost: work,
+            };
+            let taken = even_share(order, left, Work::default(), 2);
             let next = usize::from(ends[1] < ends[0]);
             ends[next] += taken.iter().map(|taken| taken.cost).sum::<f64>();
             ready.retain(|candidate| !taken.contains(candidate));
@@ -222,7 +254,8 @@ mod tests {
         assert!(last < 1.035 * 3430.0 / 2.0, "{ends:?}");
         // Equal costs are shared by number; somebody takes the last, whatever it costs.
         let alike: Vec<Candidate> = (1..8).map(|trial| candidate(trial, 1.0)).collect();
-        let urgent: Vec<_> = even_share(alike.clone(), 7, 7.0, 2)
+        let work = |trials: u64, cost| Work { trials, cost };
+        let urgent: Vec<_> = even_share(alike.clone(), work(7, 7.0), Work::default(), 2)
             .iter()
             .map(|taken| taken.trial)
             .collect();
@@ -230,7 +263,38 @@ mod tests {
             urgent,
             alike[..4].iter().map(|next| next.trial).collect::<Vec<_>>()
         );
-        assert_eq!(even_share(alike[..1].to_vec(), 1, f64::NAN, 8).len(), 1);
+        let strange = even_share(alike[..1].to_vec(), work(1, f64::NAN), Work::default(), 8);
+        assert_eq!(strange.len(), 1);
+    }
+
+    #[test]
+    fn slots_that_start_together_take_half_each() {
+        let widths = [
+            3, 4, 5, 6, 8, 10, 13, 17, 22, 28, 36, 46, 51, 60, 75, 96, 122, 150, 187, 230, 290,
+            371, 600, 1000,
+        ];
+        let ready: Vec<Candidate> = (1..)
+            .zip(widths)
+            .map(|(trial, width)| candidate(trial, f64::from(width)))
+            .collect();
+        let of = |taken: &[Candidate]| Work {
+            trials: taken.len() as u64,
+            cost: taken.iter().map(|candidate| candidate.cost).sum(),
+        };
+        let whole = of(&ready);
+        let first = even_share(costliest_first(ready.clone()), whole, Work::default(), 2);
+        let mut left = ready;
+        left.retain(|candidate| !first.contains(candidate));
+        let second = even_share(costliest_first(left.clone()), of(&left), of(&first), 2);
+        assert_eq!((first.len(), second.len()), (12, 12));
+        assert!(of(&first).cost.max(of(&second).cost) < 1.05 * whole.cost / 2.0);
+        // What would be far beyond its share is left to whoever is free first.
+        let costly: Vec<Candidate> = (1..3).map(|trial| candidate(trial, 10.0)).collect();
+        let begun = Work {
+            trials: 10,
+            cost: 1.0,
+        };
+        assert_eq!(even_share(costly.clone(), of(&costly), begun, 2).len(), 1);
     }
 
     #[test]

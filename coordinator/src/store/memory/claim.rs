@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use descent_spec::id::{AttemptNumber, ContentHash, Timestamp, TrialId};
+use descent_spec::id::{AttemptNumber, ContentHash, SessionId, Timestamp, TrialId};
 use descent_spec::state::{SweepState, TrialState};
 
 use super::super::{Ask, Claim, Claimed, NewSession, StoreError};
 use super::tables::{AttemptEntry, Class, Reply, SessionEntry, SweepEntry, Tables, Urgency};
 use crate::core::lease::SessionPhase;
-use crate::core::share::{self, Candidate, Room};
+use crate::core::share::{self, Candidate, Room, Work};
 use crate::core::sweep::hands_out;
-use crate::core::trial::Event;
+use crate::core::trial::{Event, TrialPhase};
 
 impl Tables {
     pub(super) fn claim(&mut self, ask: &Ask, now: Timestamp) -> Result<Claim, StoreError> {
@@ -47,7 +47,7 @@ impl Tables {
                 missing_data: missing,
             });
         };
-        let taken = self.choose(session, most_urgent, ask);
+        let taken = self.choose(session, most_urgent, ask, now);
         let mut grants = Vec::new();
         for id in taken {
             self.end_attempt(id, "lost", None, now);
@@ -116,7 +116,13 @@ impl Tables {
 
     /// The trials that one claim takes: of the most urgent class, unless what is too large for this worker, but not for another,
     /// stands in the way there.
-    fn choose(&self, session: &NewSession, most_urgent: &Class, ask: &Ask) -> Vec<i64> {
+    fn choose(
+        &self,
+        session: &NewSession,
+        most_urgent: &Class,
+        ask: &Ask,
+        now: Timestamp,
+    ) -> Vec<i64> {
         let (mut workers, mut slots, memory) = self.workers(most_urgent);
         let most = memory <= ask.memory;
         let (mut class, mut limit) = (most_urgent, None);
@@ -167,11 +173,26 @@ impl Tables {
         }
         let costliest = share::costliest_first(alike);
         if workers == 1 {
-            return share::fitting(&share::even_share(costliest, trials, work, slots), room);
+            let ready = Work { trials, cost: work };
+            let begun = self.begun(ask.session, now);
+            return share::fitting(&share::even_share(costliest, ready, begun, slots), room);
         }
         let share = share::share(&costliest, trials, work, slots);
         let trials = share.min(ask.max_trials);
         share::fitting(&costliest, Room { trials, ..room })
+    }
+
+    /// What a session took a moment ago.
+    fn begun(&self, session: SessionId, now: Timestamp) -> Work {
+        let since = now.plus_ms(-share::MOMENT_MS);
+        let held = self.trials.values().filter(|entry| {
+            let phase = entry.trial.phase;
+            phase == (TrialPhase::Leased { holder: session }) && entry.leased_at > since
+        });
+        held.fold(Work::default(), |work, entry| Work {
+            trials: work.trials + 1,
+            cost: work.cost + entry.new.columns.cost,
+        })
     }
 
     /// Of the workers at hand that a class fits: how many there are, their slots, and the most memory that one has.

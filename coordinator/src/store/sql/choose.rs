@@ -1,10 +1,10 @@
 //! Which trials a claim takes: the most urgent class that fits, then trials of it through the claim index.
 
-use descent_spec::id::ContentHash;
+use descent_spec::id::{ContentHash, Timestamp};
 
 use super::super::super::{Ask, StoreError};
 use super::{Conn, Db, Row, dialect, row, session, statements, sweeps};
-use crate::core::share::{self, Candidate, Room};
+use crate::core::share::{self, Candidate, Room, Work};
 
 /// A statement with its parameters.
 type Query<'q> = sqlx::query::Query<'q, Db, <Db as sqlx::Database>::Arguments>;
@@ -113,6 +113,9 @@ statements! {
         JOIN class ON class.id = live.id
         WHERE class.device IN ('', $1, $2) AND class.instruction_set IN ('', $3)
         ORDER BY class.data");
+    /// What a session took after this time.
+    BEGUN = "SELECT CAST(COUNT(*) AS BIGINT) AS trials, COALESCE(SUM(cost), 0.0) AS cost FROM trial
+        WHERE state = 'leased' AND session = $1 AND leased_at > $2";
     /// The most urgent of a class that take no more memory than this.
     FIRST = concat!("SELECT id, priority, cost, memory FROM trial
         WHERE class_id = $1 AND state = 'ready' AND held = 0 AND memory <= $3
@@ -219,9 +222,10 @@ pub(super) async fn choose(
     conn: &mut Conn,
     asker: &Asker,
     ask: &Ask,
+    now: Timestamp,
 ) -> Result<Chosen, StoreError> {
     match pick(conn, asker, WHATEVER_IT_TAKES).await? {
-        Some(class) => Ok(Chosen::Trials(trials(conn, asker, class, ask).await?)),
+        Some(class) => Ok(Chosen::Trials(trials(conn, asker, class, ask, now).await?)),
         None => Ok(Chosen::Missing(missing(conn, asker).await?)),
     }
 }
@@ -233,6 +237,7 @@ async fn trials(
     asker: &Asker,
     most_urgent: Picked,
     ask: &Ask,
+    now: Timestamp,
 ) -> Result<Vec<i64>, StoreError> {
     let mut picked = most_urgent;
     let mut others = workers(conn, picked.class).await?;
@@ -280,7 +285,9 @@ async fn trials(
     }
     let mut costliest = share::costliest_first(alike);
     let most_trials = if others.workers == 1 {
-        costliest = share::even_share(costliest, trials, work, others.slots);
+        let ready = Work { trials, cost: work };
+        let begun = begun(&mut *conn, ask, now).await?;
+        costliest = share::even_share(costliest, ready, begun, others.slots);
         room.trials
     } else {
         share::share(&costliest, trials, work, others.slots).min(room.trials)
@@ -302,6 +309,19 @@ async fn trials(
         .fetch_all(conn)
         .await?;
     Ok(share::fitting(&candidates(&locked)?, room))
+}
+
+/// What a session took a moment ago.
+async fn begun(conn: &mut Conn, ask: &Ask, now: Timestamp) -> Result<Work, StoreError> {
+    let found = sqlx::query::<Db>(BEGUN)
+        .bind(ask.session.to_string())
+        .bind(now.plus_ms(-share::MOMENT_MS).0)
+        .fetch_one(conn)
+        .await?;
+    Ok(Work {
+        trials: row::unsigned(&found, "trials")?,
+        cost: row::real(&found, "cost")?,
+    })
 }
 
 /// The workers at hand that a class fits.

@@ -74,7 +74,7 @@ pub(super) async fn claim(conn: &mut Conn, ask: &Ask, now: Timestamp) -> Result<
             .execute(&mut *conn)
             .await?;
     }
-    let trials = match choose(conn, &asker, ask).await? {
+    let trials = match choose(conn, &asker, ask, now).await? {
         Chosen::Trials(trials) => trials,
         Chosen::Missing(missing_data) => {
             return Ok(Claim {

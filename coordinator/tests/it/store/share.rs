@@ -15,6 +15,7 @@ on_every_engine!(
     what_is_too_large_does_not_hide_what_fits,
     who_has_the_data_says_what_is_too_large,
     samples_need_room_unless_they_are_held,
+    slots_of_one_worker_that_ask_together_take_half_each,
 );
 
 /// Trial `n` with another cost and another size.
@@ -72,8 +73,9 @@ async fn the_first_of_eight_slots_does_not_take_all_45_trials(f: &Fixture) {
     }
     assert_eq!(taken, [3, 3, 2, 2, 2, 2, 2, 2]);
     f.store.close_session(second, T0).await.unwrap();
-    // Half of the slots, twice the share; and all of it, for the slots of one worker are equally fast.
-    assert_eq!(take(f, first, 32, 100).await.len(), 9);
+    // Half of the slots, and all of the share, for the slots of one worker are equally fast: a quarter of the 36 that are left
+    // and the 9 that it has just taken.
+    assert_eq!(take(f, first, 32, 100).await.len(), 12);
 }
 
 async fn the_widest_go_first_when_trials_are_shared(f: &Fixture) {
@@ -139,7 +141,7 @@ async fn trials_behind_many_of_others_are_found_near_the_end(f: &Fixture) {
     // A share of those that are seen, not all of them: the other slot gets some too.
     let taken = take(f, session, 1_024, 100).await;
     assert_eq!(taken, [2_101, 2_102, 2_103, 2_104]);
-    assert_eq!(take(f, session, 1_024, 100).await.len(), 2);
+    assert_eq!(take(f, session, 1_024, 100).await.len(), 4, "the rest");
 }
 
 async fn what_is_too_large_does_not_hide_what_fits(f: &Fixture) {
@@ -196,4 +198,35 @@ async fn samples_need_room_unless_they_are_held(f: &Fixture) {
     assert_eq!(take_with(f, small, 4, 80, holding).await, [1, 2]);
     // 50 + 3 × 40.
     assert_eq!(take(f, large, 4, 175).await, [3, 4, 5]);
+}
+
+async fn slots_of_one_worker_that_ask_together_take_half_each(f: &Fixture) {
+    f.sweep_of("s", (0..16).map(|n| trial(n, 1.0, 1)).collect())
+        .await;
+    let session = f.open_sharing(1, 2, 100).await;
+    assert_eq!(take(f, session, 32, 100).await.len(), 8);
+    assert_eq!(take(f, session, 32, 100).await.len(), 8);
+    // Long after, nobody knows how much of what the other slot holds is still to be done.
+    f.sweep_of("t", (16..32).map(|n| trial(n, 1.0, 1)).collect())
+        .await;
+    f.store
+        .heartbeat(session, &[], T0.plus_ms(100_000), 1_000_000, T0)
+        .await
+        .unwrap();
+    let late = Ask {
+        session,
+        request: f.request(),
+        max_trials: 32,
+        memory: 100,
+        data: vec![data(1)],
+        samples: Vec::new(),
+    };
+    let claim = f.store.claim(&late, T0.plus_ms(60_000)).await.unwrap();
+    assert_eq!(claim.claimed.len(), 8);
+    let again = Ask {
+        request: f.request(),
+        ..late
+    };
+    let claim = f.store.claim(&again, T0.plus_ms(75_000)).await.unwrap();
+    assert_eq!(claim.claimed.len(), 4);
 }
