@@ -16,7 +16,8 @@ pub(crate) struct Global {
     )]
     pub(crate) db: String,
 
-    /// Coordinator to ask instead of opening the database; several, separated by commas.
+    /// Coordinator to ask instead of opening the database; several of one database, separated by commas: when one dies or falls silent, the
+    /// next is asked.
     #[arg(
         long,
         global = true,

@@ -12,8 +12,8 @@ use crate::experiment::{self, Picture, Shown};
 use crate::figure::{Curve, Measured, Number, Size, curves, draw, numbers};
 use crate::global::Global;
 use crate::output::{Cell, Column, Form, Rows};
-use crate::reach;
 use crate::report::Report;
+use crate::{reach, request};
 
 /// Version of the views that exports name; raised when a column changes its meaning or goes.
 pub(crate) const VIEW_VERSION: u32 = 1;
@@ -105,12 +105,8 @@ async fn from_coordinator(global: &Global, sql: &str, max_rows: u32) -> anyhow::
         sql: sql.to_owned(),
         max_rows,
     };
-    let mut pages = connection
-        .sweeps()
-        .query(request)
-        .await
-        .map_err(refused)?
-        .into_inner();
+    let pages = request::repeat(async || connection.sweeps().query(request.clone()).await).await;
+    let mut pages = pages.map_err(refused)?.into_inner();
     let mut answer = Answer {
         rows: Rows::default(),
         cut: false,

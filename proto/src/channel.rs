@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use tonic::Code;
 use tonic::body::Body;
 use tonic::codegen::http::{HeaderValue, Request, Response, header};
 use tonic::codegen::{BoxFuture, Service};
@@ -58,8 +59,9 @@ pub struct Credentials {
 
 /// A connection to whichever of several coordinators answers. Cheap to clone; connects when first used, and again after a loss.
 ///
-/// All coordinators of one database answer alike, so any will do: calls go to one until it cannot be reached, and from then
-/// on to the next. The failed call itself is not repeated here; [`crate::retry`] says whether it may be.
+/// All coordinators of one database answer alike, so any will do: calls go to one until it cannot be reached, lets a call's
+/// deadline pass in silence or answers UNAVAILABLE, and from then on to the next. The failed call itself is not repeated here;
+/// [`crate::retry`] says whether it may be. What a session is stands in the database, so that it goes on elsewhere.
 #[derive(Clone)]
 pub struct Connection {
     channels: Arc<[Channel]>,
@@ -173,21 +175,136 @@ impl Service<Request<Body>> for Connection {
                 .insert(header::AUTHORIZATION, value.clone());
         }
         let tried = self.current.load(Ordering::Relaxed);
-        let current = Arc::clone(&self.current);
         let count = self.channels.len();
         let mut channel = self.channels[tried % count].clone();
+        let mut pending = Pending {
+            current: Arc::clone(&self.current),
+            tried,
+            count,
+            silent_at: deadline(&request).map(|deadline| Instant::now() + deadline),
+        };
         Box::pin(async move {
             let answer = async {
                 std::future::poll_fn(|cx| channel.poll_ready(cx)).await?;
                 channel.call(request).await
             }
             .await;
-            if answer.is_err() {
-                // Many calls may fail at once; only the first of them moves on.
-                let next = (tried + 1) % count;
-                let _ = current.compare_exchange(tried, next, Ordering::Relaxed, Ordering::Relaxed);
+            pending.silent_at = None;
+            if !answer.as_ref().is_ok_and(is_available) {
+                pending.move_on();
             }
             answer
         })
+    }
+}
+
+/// A call that has not been answered yet.
+struct Pending {
+    current: Arc<AtomicUsize>,
+    /// Where it went.
+    tried: usize,
+    count: usize,
+    /// When the caller stops waiting; `None`: never, or it was answered.
+    silent_at: Option<Instant>,
+}
+
+impl Pending {
+    /// The next calls go to the next coordinator. Many calls may fail at once; only the first of them moves on.
+    fn move_on(&self) {
+        let next = (self.tried + 1) % self.count;
+        let (tried, order) = (self.tried, Ordering::Relaxed);
+        let _ = self.current.compare_exchange(tried, next, order, order);
+    }
+}
+
+impl Drop for Pending {
+    /// A call that is dropped at its deadline was met with silence: a connection that is half open, a machine that hangs. One that
+    /// is dropped before says nothing.
+    fn drop(&mut self) {
+        if self.silent_at.is_some_and(|at| at <= Instant::now() + TICK) {
+            self.move_on();
+        }
+    }
+}
+
+/// By how much two timers of one deadline may differ.
+const TICK: Duration = Duration::from_millis(20);
+
+/// Whether the coordinator that answered is one to stay with. An answer without a body carries its status among the headers.
+fn is_available(response: &Response<Body>) -> bool {
+    let status = response.headers().get("grpc-status");
+    status
+        .is_none_or(|status| status.as_bytes() != (Code::Unavailable as i32).to_string().as_bytes())
+}
+
+/// How long the caller waits, as the protocol writes it: a number and a unit.
+fn deadline(request: &Request<Body>) -> Option<Duration> {
+    let text = request.headers().get("grpc-timeout")?.to_str().ok()?;
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let number: u64 = number.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(number.checked_mul(3600)?),
+        "M" => Duration::from_secs(number.checked_mul(60)?),
+        "S" => Duration::from_secs(number),
+        "m" => Duration::from_millis(number),
+        "u" => Duration::from_micros(number),
+        "n" => Duration::from_nanos(number),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_are_read_as_the_protocol_writes_them() {
+        for (text, expected) in [
+            ("10S", Some(Duration::from_secs(10))),
+            ("1500m", Some(Duration::from_millis(1500))),
+            ("30000000u", Some(Duration::from_secs(30))),
+            ("2M", Some(Duration::from_secs(120))),
+            ("", None),
+            ("S", None),
+            ("10x", None),
+        ] {
+            let mut request = Request::new(Body::empty());
+            let value = HeaderValue::from_str(text).unwrap();
+            request.headers_mut().insert("grpc-timeout", value);
+            assert_eq!(deadline(&request), expected, "{text}");
+        }
+        assert_eq!(deadline(&Request::new(Body::empty())), None);
+    }
+
+    #[test]
+    fn only_the_first_of_many_failures_moves_on_and_an_early_end_says_nothing() {
+        let current = Arc::new(AtomicUsize::new(0));
+        let pending = |silent_in: Option<Duration>| Pending {
+            current: Arc::clone(&current),
+            tried: 0,
+            count: 3,
+            silent_at: silent_in.map(|wait| Instant::now() + wait),
+        };
+        drop(pending(Some(Duration::from_secs(60))));
+        drop(pending(None));
+        assert_eq!(current.load(Ordering::Relaxed), 0);
+        let (first, second) = (pending(Some(Duration::ZERO)), pending(Some(Duration::ZERO)));
+        drop(first);
+        drop(second);
+        assert_eq!(current.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_coordinator_that_says_it_is_stopping_is_left() {
+        let answer = |status: Option<&'static str>| {
+            let mut response = Response::new(Body::empty());
+            if let Some(status) = status {
+                let value = HeaderValue::from_static(status);
+                response.headers_mut().insert("grpc-status", value);
+            }
+            is_available(&response)
+        };
+        assert!(answer(None) && answer(Some("0")) && answer(Some("9")));
+        assert!(!answer(Some("14")));
     }
 }

@@ -1,7 +1,7 @@
 //! What is still to be told about one attempt: written by the slot's thread, emptied by its courier.
 
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use descent_spec::id::{AttemptNumber, TrialId};
 use descent_spec::lease::{Artifact, Claimed, Fence, Held};
@@ -9,13 +9,15 @@ use descent_spec::outcome::{Failure, Measurement, TrialResult};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::spool::{Backlog, Content, Spool};
+
 /// Measurements in one chunk: far below the largest message, far above what a second of training measures.
 const CHUNK_MEASUREMENTS: usize = 512;
 
 /// A checkpoint on its way.
 #[derive(Clone)]
 pub(crate) struct Snapshot {
-    pub(crate) content: Arc<[u8]>,
+    pub(crate) content: Content,
     pub(crate) epoch: u32,
     pub(crate) step: u64,
 }
@@ -24,7 +26,7 @@ pub(crate) struct Snapshot {
 pub(crate) enum Ending {
     Finished {
         result: Box<TrialResult>,
-        weights: Option<Vec<u8>>,
+        weights: Option<Content>,
     },
     Failed(Failure),
     Released,
@@ -58,7 +60,7 @@ pub(crate) struct Account {
 
 #[derive(Default)]
 struct State {
-    measurements: Vec<Measurement>,
+    measurements: Backlog,
     /// Epoch of the newest measurement taken: a pack that is trained again after a panic measures again.
     measured_epoch: Option<u32>,
     checkpoint: Option<Snapshot>,
@@ -75,6 +77,14 @@ struct State {
 impl State {
     fn is_urgent(&self) -> bool {
         self.ending.is_some() || self.checkpoint.is_some()
+    }
+
+    /// Final weights that wait.
+    fn weights(&mut self) -> Option<&mut Content> {
+        match &mut self.ending {
+            Some(Ending::Finished { weights, .. }) => weights.as_mut(),
+            Some(Ending::Failed(_) | Ending::Released) | None => None,
+        }
     }
 }
 
@@ -168,6 +178,41 @@ impl Account {
         self.lock().ended
     }
 
+    /// Moves what waits for a coordinator that does not answer to disk. Blocks, but nobody who trains: files are written while
+    /// nothing is locked.
+    pub(crate) fn spill(&self, spool: &Spool) {
+        let batch = self.lock().measurements.begin_spill();
+        if let Some(mut batch) = batch {
+            batch.write(spool);
+            self.lock().measurements.end_spill(batch);
+            self.bell.notify_one();
+        }
+        let waiting = |state: &mut State| -> [Option<Content>; 2] {
+            let checkpoint = state.checkpoint.as_ref();
+            [
+                checkpoint.map(|snapshot| snapshot.content.clone()),
+                state.weights().map(|weights| weights.clone()),
+            ]
+        };
+        let contents = waiting(&mut self.lock());
+        for content in contents.into_iter().flatten() {
+            let Some(spooled) = content.to_disk(spool) else {
+                continue;
+            };
+            let mut state = self.lock();
+            // Taken or replaced meanwhile? Then the file goes again.
+            if let Some(snapshot) = &mut state.checkpoint
+                && snapshot.content.is(&content)
+            {
+                snapshot.content = spooled;
+            } else if let Some(weights) = state.weights()
+                && weights.is(&content)
+            {
+                *weights = spooled;
+            }
+        }
+    }
+
     // --- the courier's side ---
 
     /// The next errand; `gathered` says that measurements have waited long enough.
@@ -177,8 +222,17 @@ impl Account {
             if !(gathered || state.is_urgent() || CHUNK_MEASUREMENTS <= state.measurements.len()) {
                 return Errand::Gather;
             }
-            let n = state.measurements.len().min(CHUNK_MEASUREMENTS);
-            return Errand::Metrics(state.measurements.drain(..n).collect());
+            match state.measurements.take(CHUNK_MEASUREMENTS) {
+                Ok(chunk) if chunk.is_empty() => return Errand::Wait,
+                Ok(chunk) => return Errand::Metrics(chunk),
+                Err(error) => {
+                    // Whoever takes it next measures them once more.
+                    self.span.in_scope(
+                        || tracing::error!(%error, "measurements that waited on disk cannot be read: the trial is handed back"),
+                    );
+                    return Errand::End(Ending::Released);
+                }
+            }
         }
         if let Some(snapshot) = state.checkpoint.take() {
             return Errand::Checkpoint(snapshot);
@@ -190,6 +244,11 @@ impl Account {
     pub(crate) fn is_urgent(&self) -> bool {
         let state = self.lock();
         state.is_urgent() || CHUNK_MEASUREMENTS <= state.measurements.len()
+    }
+
+    /// Whether a checkpoint waits, which makes an older one superfluous.
+    pub(crate) fn has_checkpoint(&self) -> bool {
+        self.lock().checkpoint.is_some()
     }
 
     pub(crate) fn committed(&self, artifact: Artifact) {

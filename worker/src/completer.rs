@@ -1,6 +1,7 @@
 //! Brings results to the coordinator, many in one call: what gathers while one call is on its way goes with the next.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use descent_spec::lease::{Fence, Verdict};
 use descent_spec::outcome::TrialResult;
@@ -73,10 +74,20 @@ async fn complete(
     context: &Context,
     results: &[(Fence, TrialResult)],
 ) -> Result<Vec<Verdict>, Unanswered> {
+    let ledger = &context.config.ledger;
+    let sent_ms = AtomicI64::new(0);
     let verdicts = context
-        .until_answered("complete", || context.world.link.complete(results))
+        .until_answered("complete", || {
+            sent_ms.store(ledger.now_ms(), Ordering::Relaxed);
+            context.world.link.complete(results)
+        })
         .await?;
     if verdicts.len() == results.len() {
+        for ((fence, _), _) in
+            std::iter::zip(results, &verdicts).filter(|(_, verdict)| **verdict == Verdict::Accepted)
+        {
+            ledger.ack("complete", *fence, sent_ms.load(Ordering::Relaxed), 0);
+        }
         return Ok(verdicts);
     }
     Err(Unanswered::No(LinkError::Invalid(format!(

@@ -1,16 +1,22 @@
 //! How one worker works. Every limit has its reason beside it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use descent_proto::retry::{FIRST_BACKOFF, LONGEST_BACKOFF};
 
+use crate::ledger::Ledger;
+
 /// What to do with the trials in training when the coordinator has not answered for [`Config::orphan_grace`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrphanPolicy {
-    /// Finish them, keep what came of it in memory and deliver it when the coordinator is back.
+    /// Finish them, keep what came of it and deliver it when the coordinator is back.
     Finish,
-    /// Stop them and free the device; their checkpoints wait in memory for the coordinator.
+    /// Stop them and free the device; their checkpoints wait for the coordinator, and others may go on from them.
     Stop,
+    /// Checkpoint them and compute nothing more until the coordinator answers; whoever was not given to another worker by then
+    /// goes on where it was.
+    Pause,
 }
 
 /// How one worker works.
@@ -45,12 +51,16 @@ pub struct Config {
     pub orphan_grace: Duration,
     /// What happens then.
     pub orphan_policy: OrphanPolicy,
+    /// Folder for what cannot be delivered while the coordinator is silent; `None`: it stays in memory.
+    pub spool: Option<PathBuf>,
+    /// Where what is trained and acknowledged is noted down for an auditor.
+    pub ledger: Ledger,
 }
 
 impl Config {
     /// The usual settings, with one slot.
     #[must_use]
-    pub const fn new(worker: String, version: String) -> Self {
+    pub fn new(worker: String, version: String) -> Self {
         Self {
             worker,
             version,
@@ -67,6 +77,8 @@ impl Config {
             drain_deadline: Duration::from_secs(25),
             orphan_grace: Duration::from_secs(30 * 60),
             orphan_policy: OrphanPolicy::Finish,
+            spool: None,
+            ledger: Ledger::default(),
         }
     }
 

@@ -12,13 +12,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
 use crate::completer::Delivery;
-use crate::config::Config;
+use crate::config::{Config, OrphanPolicy};
 use crate::link::LinkError;
 use crate::place::Place;
 use crate::random::share;
 use crate::registry::Registry;
 use crate::report::{RunError, Tally};
 use crate::shutdown::Shutdown;
+use crate::spool::Spool;
 use crate::trainer::Trainer;
 use crate::world::World;
 
@@ -37,8 +38,12 @@ pub(crate) struct Context {
     pub(crate) session: watch::Sender<SessionId>,
     pub(crate) registry: Registry,
     pub(crate) tally: Tally,
-    /// Set while the coordinator has been silent for too long and the policy is to stop.
-    pub(crate) orphaned: watch::Sender<bool>,
+    /// Set while the coordinator does not answer.
+    silent: watch::Sender<bool>,
+    /// Where what waits for it is put meanwhile.
+    pub(crate) spool: Arc<Spool>,
+    /// What it has been silent for too long for, by the policy.
+    pub(crate) orphaned: watch::Sender<Option<OrphanPolicy>>,
     /// Rung to beat before the time comes: somebody was told that the session is closed.
     pub(crate) beat_now: Notify,
     /// The devices that have a slot. Slots are spread over them in turn.
@@ -60,6 +65,8 @@ pub(crate) enum Unanswered {
     No(LinkError),
     /// The worker stopped asking.
     Silenced,
+    /// What was to be told cannot be read any more; why.
+    Lost(String),
 }
 
 impl Context {
@@ -79,6 +86,7 @@ impl Context {
                 &machine,
             ))
         };
+        let spool = Arc::new(Spool::new(config.spool.clone()));
         // A device without a slot would train nothing, and be waited for when the others are lost.
         let (used, idle) = world
             .trainers
@@ -98,13 +106,45 @@ impl Context {
             session: watch::Sender::new(session),
             registry: Registry::new(),
             tally: Tally::default(),
-            orphaned: watch::Sender::new(false),
+            silent: watch::Sender::new(false),
+            spool,
+            orphaned: watch::Sender::new(None),
             beat_now: Notify::new(),
             transfers: Semaphore::new(TRANSFERS),
             completions,
             missed: Mutex::default(),
             fatal: OnceCell::new(),
             silence: CancellationToken::new(),
+        }
+    }
+
+    pub(crate) fn is_silent(&self) -> bool {
+        *self.silent.borrow()
+    }
+
+    /// Waits until the coordinator does not answer.
+    pub(crate) async fn silent(&self) {
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = self.silent.subscribe().wait_for(|&silent| silent).await;
+    }
+
+    /// The coordinator answered a beat.
+    pub(crate) fn heard(&self) {
+        self.silent.send_replace(false);
+        self.orphaned.send_replace(None);
+    }
+
+    /// It did not: what waits for it makes room for training.
+    pub(crate) fn unheard(self: &Arc<Self>) {
+        self.silent.send_replace(true);
+        if self.spool.is_there() {
+            let context = Arc::clone(self);
+            let spill = move || {
+                for account in context.registry.all() {
+                    account.spill(&context.spool);
+                }
+            };
+            drop(tokio::task::spawn_blocking(spill));
         }
     }
 

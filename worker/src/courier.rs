@@ -4,18 +4,21 @@
 //! epochs again. The ending goes last, and nothing follows it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use descent_spec::id::ContentHash;
 use descent_spec::lease::{Artifact, Purpose, Verdict};
 use descent_spec::outcome::{Failure, TrialResult};
-use tokio::sync::oneshot;
+use tokio::sync::{SemaphorePermit, oneshot};
 
 use crate::account::{Account, Ending, Errand, Snapshot};
 use crate::completer::Delivery;
 use crate::context::{Context, Unanswered};
 use crate::failure::Cause;
+use crate::ledger::Ledger;
 use crate::link::{LinkError, Upload};
 use crate::report::Tally;
+use crate::spool::Content;
 
 /// What became of the attempt.
 enum Settled {
@@ -64,6 +67,16 @@ async fn work(context: &Context, account: &Account) -> Settled {
     match deliver(context, account).await {
         Ok(settled) => settled,
         Err(Unanswered::Silenced) => Settled::Untold,
+        Err(Unanswered::Lost(reason)) => {
+            account
+                .span
+                .in_scope(|| tracing::error!(reason, "the trial is handed back"));
+            match end(context, account, Ending::Released).await {
+                Ok(settled) => settled,
+                Err(Unanswered::Silenced) => Settled::Untold,
+                Err(Unanswered::No(_) | Unanswered::Lost(_)) => Settled::Dropped,
+            }
+        }
         Err(Unanswered::No(LinkError::Fenced)) => Settled::Dropped,
         Err(Unanswered::No(LinkError::SessionClosed)) => {
             context.beat_now.notify_one();
@@ -75,7 +88,7 @@ async fn work(context: &Context, account: &Account) -> Settled {
             match fail(context, account, &failure).await {
                 Ok(settled) => settled,
                 Err(Unanswered::Silenced) => Settled::Untold,
-                Err(Unanswered::No(_)) => Settled::Dropped,
+                Err(Unanswered::No(_) | Unanswered::Lost(_)) => Settled::Dropped,
             }
         }
     }
@@ -89,12 +102,15 @@ async fn deliver(context: &Context, account: &Account) -> Result<Settled, Unansw
             Errand::Metrics(measurements) => {
                 seq += 1;
                 gathered = false;
+                let sent = Sent::new(context);
                 context
                     .until_answered("append metrics", || {
+                        sent.now();
                         let link = &context.world.link;
                         link.append_metrics(account.fence, seq, &measurements)
                     })
                     .await?;
+                sent.ack("metrics", account, seq);
             }
             Errand::Checkpoint(snapshot) => checkpoint(context, account, snapshot).await?,
             Errand::End(ending) => return end(context, account, ending).await,
@@ -126,7 +142,19 @@ async fn checkpoint(
         epoch,
         step,
     } = snapshot;
-    let artifact = upload(context, account, Purpose::Checkpoint, content, epoch, step).await?;
+    let uploading = upload(context, account, Purpose::Checkpoint, content, epoch, step);
+    let artifact = tokio::select! {
+        artifact = uploading => match artifact {
+            Err(Unanswered::Lost(reason)) => {
+                // The next one is as good.
+                account.span.in_scope(|| tracing::warn!(reason, "a checkpoint is left out"));
+                return Ok(());
+            }
+            artifact => artifact?,
+        },
+        // Nobody would go on from this one once the newer one is there.
+        () = newer_one(context, account) => return Ok(()),
+    };
     account.committed(artifact);
     account
         .span
@@ -134,24 +162,38 @@ async fn checkpoint(
     Ok(())
 }
 
+/// Waits until the coordinator is silent and a newer checkpoint waits.
+async fn newer_one(context: &Context, account: &Account) {
+    loop {
+        account.bell.notified().await;
+        if context.is_silent() && account.has_checkpoint() {
+            return;
+        }
+    }
+}
+
 async fn upload(
     context: &Context,
     account: &Account,
     purpose: Purpose,
-    content: Arc<[u8]>,
+    content: Content,
     epoch: u32,
     step: u64,
 ) -> Result<Artifact, Unanswered> {
-    let _transfer = context
-        .transfers
-        .acquire()
+    let (_transfer, content) = turn(context, content).await?;
+    // Reading and hashing megabytes takes milliseconds: not on the runtime's threads.
+    let load = move || {
+        let content = content.load()?;
+        Ok::<_, std::io::Error>((ContentHash::of(&content), content))
+    };
+    let loaded = tokio::task::spawn_blocking(load)
         .await
         .map_err(|_| Unanswered::Silenced)?;
-    let hashed = Arc::clone(&content);
-    // Hashing megabytes takes milliseconds: not on the runtime's threads.
-    let hash = tokio::task::spawn_blocking(move || ContentHash::of(&hashed))
-        .await
-        .map_err(|_| Unanswered::Silenced)?;
+    let (hash, content) = loaded.map_err(|error| {
+        let reason =
+            format!("a file that waited on disk for the coordinator cannot be read: {error}");
+        Unanswered::Lost(reason)
+    })?;
     let bytes = content.len() as u64;
     let upload = Upload {
         fence: account.fence,
@@ -161,12 +203,42 @@ async fn upload(
         step,
         content,
     };
+    let sent = Sent::new(context);
     context
         .until_answered("commit artifact", || {
+            sent.now();
             context.world.link.commit_artifact(&upload)
         })
         .await?;
+    let what = match purpose {
+        Purpose::Checkpoint => "checkpoint",
+        Purpose::Weights => "weights",
+    };
+    sent.ack(what, account, step);
     Ok(upload.artifact)
+}
+
+/// Waits for a place among the transfers; on disk, while the coordinator is silent.
+async fn turn(
+    context: &Context,
+    content: Content,
+) -> Result<(SemaphorePermit<'_>, Content), Unanswered> {
+    let closed = |_| Unanswered::Silenced;
+    let silence = tokio::select! {
+        biased;
+        place = context.transfers.acquire() => return Ok((place.map_err(closed)?, content)),
+        () = context.silent() => context.spool.is_there(),
+    };
+    let content = if silence {
+        let spool = Arc::clone(&context.spool);
+        let spilling = move || content.to_disk(&spool).unwrap_or(content);
+        let spilled = tokio::task::spawn_blocking(spilling).await;
+        spilled.map_err(|_| Unanswered::Silenced)?
+    } else {
+        content
+    };
+    let place = context.transfers.acquire().await;
+    Ok((place.map_err(closed)?, content))
 }
 
 async fn end(context: &Context, account: &Account, ending: Ending) -> Result<Settled, Unanswered> {
@@ -175,12 +247,19 @@ async fn end(context: &Context, account: &Account, ending: Ending) -> Result<Set
         Ending::Failed(failure) => fail(context, account, &failure).await,
         Ending::Released => {
             let fences = [account.fence];
+            let sent = Sent::new(context);
             let verdicts = context
-                .until_answered("release", || context.world.link.release(&fences))
+                .until_answered("release", || {
+                    sent.now();
+                    context.world.link.release(&fences)
+                })
                 .await?;
             Ok(match verdicts.first() {
                 Some(Verdict::Fenced) => Settled::Dropped,
-                Some(Verdict::Accepted) | None => Settled::Released,
+                Some(Verdict::Accepted) | None => {
+                    sent.ack("release", account, 0);
+                    Settled::Released
+                }
             })
         }
     }
@@ -190,16 +269,15 @@ async fn finish(
     context: &Context,
     account: &Account,
     result: Box<TrialResult>,
-    weights: Option<Vec<u8>>,
+    weights: Option<Content>,
 ) -> Result<Settled, Unanswered> {
     if let Some(weights) = weights.filter(|_| account.claimed.keep_weights) {
         let held = account.held();
-        let content = Arc::from(weights);
         upload(
             context,
             account,
             Purpose::Weights,
-            content,
+            weights,
             held.epoch,
             held.step,
         )
@@ -225,11 +303,40 @@ async fn fail(
     account: &Account,
     failure: &Failure,
 ) -> Result<Settled, Unanswered> {
+    let sent = Sent::new(context);
     let state = context
-        .until_answered("fail", || context.world.link.fail(account.fence, failure))
+        .until_answered("fail", || {
+            sent.now();
+            context.world.link.fail(account.fence, failure)
+        })
         .await?;
+    sent.ack("fail", account, 0);
     account.span.in_scope(
         || tracing::warn!(kind = %failure.kind, reason = failure.message, now = %state, "attempt failed"),
     );
     Ok(Settled::Failed)
+}
+
+/// When the newest try of a call was sent, for the ledger.
+struct Sent<'c> {
+    ledger: &'c Ledger,
+    at_ms: AtomicI64,
+}
+
+impl<'c> Sent<'c> {
+    fn new(context: &'c Context) -> Self {
+        Self {
+            ledger: &context.config.ledger,
+            at_ms: AtomicI64::new(0),
+        }
+    }
+
+    fn now(&self) {
+        self.at_ms.store(self.ledger.now_ms(), Ordering::Relaxed);
+    }
+
+    fn ack(&self, what: &str, account: &Account, number: u64) {
+        let at_ms = self.at_ms.load(Ordering::Relaxed);
+        self.ledger.ack(what, account.fence, at_ms, number);
+    }
 }

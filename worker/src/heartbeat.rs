@@ -1,5 +1,6 @@
 //! One heartbeat for the whole session, from a task of its own: whatever trainers do, it beats.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use descent_spec::id::SessionId;
@@ -16,7 +17,7 @@ use crate::session;
 type Pauses<'a> = Box<dyn Iterator<Item = Duration> + Send + 'a>;
 
 /// Beats until `stop`; carries out what the coordinator says.
-pub(crate) async fn beat(context: &Context, interval: Duration, stop: CancellationToken) {
+pub(crate) async fn beat(context: &Arc<Context>, interval: Duration, stop: CancellationToken) {
     let mut interval = interval;
     let mut answered_at = context.world.clock.now();
     // Set while the coordinator does not answer.
@@ -45,7 +46,7 @@ pub(crate) async fn beat(context: &Context, interval: Duration, stop: Cancellati
                     let silent_ms = sent_at.saturating_sub(answered_at).as_millis();
                     tracing::info!(silent_ms, "the coordinator answers again");
                 }
-                context.orphaned.send_replace(false);
+                context.heard();
                 answered_at = sent_at;
                 obey(context, beat)
             }
@@ -61,6 +62,7 @@ pub(crate) async fn beat(context: &Context, interval: Duration, stop: Cancellati
                     tracing::warn!(reason = %error, "the coordinator does not answer, training goes on");
                     pauses = Some(Box::new(context.pauses()));
                 }
+                context.unheard();
                 mind_the_silence(context, silent);
                 false
             }
@@ -109,13 +111,24 @@ fn obey_trial(context: &Context, told: TrialDirective) {
 
 /// After the grace, lets the policy decide what becomes of trials that nobody may be waiting for.
 fn mind_the_silence(context: &Context, silent: Duration) {
-    let config = &context.config;
-    let overdue = config.orphan_grace <= silent && config.orphan_policy == OrphanPolicy::Stop;
-    if overdue && !context.orphaned.send_replace(true) {
-        tracing::error!(
-            silent_s = silent.as_secs(),
-            "the coordinator has been silent for too long, training stops; checkpoints wait in memory"
-        );
+    let (policy, silent_s) = (context.config.orphan_policy, silent.as_secs());
+    if silent < context.config.orphan_grace || context.orphaned.send_replace(Some(policy)).is_some()
+    {
+        return;
+    }
+    match policy {
+        OrphanPolicy::Finish => tracing::warn!(
+            silent_s,
+            "the coordinator has been silent for long; what is in training is trained to its end and then waits"
+        ),
+        OrphanPolicy::Stop => tracing::error!(
+            silent_s,
+            "the coordinator has been silent for too long, training stops; checkpoints wait for it"
+        ),
+        OrphanPolicy::Pause => tracing::error!(
+            silent_s,
+            "the coordinator has been silent for too long, training pauses until it answers"
+        ),
     }
 }
 

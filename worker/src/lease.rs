@@ -8,6 +8,7 @@ use descent_spec::outcome::{Measurement, TrialResult};
 use crate::account::{Account, Ending, Snapshot};
 use crate::budget::Memory;
 use crate::failure::Cause;
+use crate::spool::Content;
 
 /// One attempt in this worker's hands. Not `Clone`. Dropped without an ending, it hands the trial back.
 pub(crate) struct Lease {
@@ -58,13 +59,14 @@ impl Lease {
 
     pub(crate) fn checkpointed(&self, content: Vec<u8>, epoch: u32, step: u64) {
         self.account().checkpointed(Snapshot {
-            content: content.into(),
+            content: Content::Memory(content.into()),
             epoch,
             step,
         });
     }
 
     pub(crate) fn finish(mut self, result: Box<TrialResult>, weights: Option<Vec<u8>>) {
+        let weights = weights.map(|weights| Content::Memory(weights.into()));
         self.end(Ending::Finished { result, weights });
     }
 

@@ -7,7 +7,7 @@
 //! * [`trainer`]: what trains; [`trainer::LocalTrainer`] is `descent-training`.
 //! * `place` is a device: its trainer, its memory (`budget`) and who is in training there; slots are spread over places.
 //! * `session` opens sessions and `heartbeat` keeps them; `slot` leases and trains; `account` and `courier` bring what came of
-//!   it to the coordinator, in order and exactly once.
+//!   it to the coordinator, in order and exactly once; `spool` keeps on disk what a long outage holds up.
 
 mod account;
 pub mod activity;
@@ -20,6 +20,7 @@ mod courier;
 mod failure;
 mod heartbeat;
 mod lease;
+pub mod ledger;
 pub mod link;
 mod place;
 pub mod random;
@@ -29,6 +30,7 @@ mod run;
 mod session;
 pub mod shutdown;
 mod slot;
+mod spool;
 pub mod trainer;
 pub mod world;
 

@@ -1,6 +1,10 @@
 //! `descent worker`: joins a coordinator and trains what it leases.
 
+use std::path::PathBuf;
 use std::time::Duration;
+
+use descent_worker::config::OrphanPolicy;
+use descent_worker::ledger::Ledger;
 
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
@@ -12,7 +16,7 @@ use crate::{output, reach};
 /// a coordinator that goes away is waited for, training goes on.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  descent --coordinator http://head:4780 worker --workers 8\n  descent worker --device cuda:0 --data-dir /data/descent       (DESCENT_COORDINATOR and DESCENT_TOKEN set)"
+    after_help = "Examples:\n  descent --coordinator http://head:4780 worker --workers 8\n  descent --coordinator http://head-1:4780,http://head-2:4780 worker\n  descent worker --device cuda:0 --data-dir /data/descent       (DESCENT_COORDINATOR and DESCENT_TOKEN set)"
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -33,6 +37,45 @@ pub(crate) struct Args {
         value_name = "SECONDS"
     )]
     drain_s: u64,
+    /// What to do with trials in training when the coordinator has been silent for --orphan-grace-s: train them to their
+    /// end, stop them and hand them back, or pause until it answers.
+    #[arg(long, env = "DESCENT_ORPHAN", value_enum, default_value_t = Orphan::Finish)]
+    orphan: Orphan,
+    /// Seconds of silence before --orphan applies.
+    #[arg(
+        long,
+        env = "DESCENT_ORPHAN_GRACE_S",
+        default_value_t = 1800,
+        value_name = "SECONDS"
+    )]
+    orphan_grace_s: u64,
+    /// Folder for what cannot be delivered while the coordinator is silent, on a local disk [default: the folder for temporary files].
+    #[arg(long, env = "DESCENT_SPOOL", value_name = "DIR")]
+    spool: Option<PathBuf>,
+    /// Notes down what is trained and acknowledged, each line synced: for tests of whole clusters.
+    #[arg(long, hide = true, value_name = "FILE")]
+    ledger: Option<PathBuf>,
+}
+
+/// What to do with trials that nobody may be waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Orphan {
+    /// Train them to their end, and deliver when the coordinator is back.
+    Finish,
+    /// Checkpoint them, stop, and free the device.
+    Stop,
+    /// Checkpoint them and wait, holding the device.
+    Pause,
+}
+
+impl From<Orphan> for OrphanPolicy {
+    fn from(orphan: Orphan) -> Self {
+        match orphan {
+            Orphan::Finish => Self::Finish,
+            Orphan::Stop => Self::Stop,
+            Orphan::Pause => Self::Pause,
+        }
+    }
 }
 
 /// Runs the command.
@@ -43,10 +86,18 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
             "no coordinator: give --coordinator URL (or DESCENT_COORDINATOR), or start `descent serve` here",
         ));
     };
+    let ledger = match &args.ledger {
+        Some(path) => Ledger::open(path)?,
+        None => Ledger::default(),
+    };
     let signals = Signals::listen()?;
     let worker = LocalWorker::start(&args.train, &connection, |config| {
         config.connect_patience = (args.connect_s > 0).then(|| Duration::from_secs(args.connect_s));
         config.drain_deadline = Duration::from_secs(args.drain_s);
+        config.orphan_policy = args.orphan.into();
+        config.orphan_grace = Duration::from_secs(args.orphan_grace_s);
+        config.ledger = ledger;
+        config.spool = Some(args.spool.clone().unwrap_or_else(std::env::temp_dir));
     })?;
     let shutdown = worker.shutdown.clone();
     let first = signals.first();

@@ -1,6 +1,7 @@
 //! The coordinator over gRPC: domain types in and out, one deadline for each call.
 
 use std::future::Future;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,6 +22,8 @@ use super::{Ask, Beat, Granted, Hello, Link, LinkError, TrialDirective, Upload, 
 
 /// For calls that answer at once: a beat that takes longer is as good as lost.
 const BEAT_DEADLINE: Duration = Duration::from_secs(10);
+/// The same where leases are short: however short, a busy coordinator gets so long.
+const BEAT_DEADLINE_LEAST: Duration = Duration::from_secs(1);
 /// For calls that wait for a durable write, which a loaded disk can delay.
 const WRITE_DEADLINE: Duration = Duration::from_secs(30);
 /// Added to the time that the coordinator may hold a lease call.
@@ -33,6 +36,8 @@ const READ_BYTES_MAX: usize = 4 << 30;
 /// A client of the coordinator's service for workers.
 pub struct RpcLink {
     client: WorkClient<Connection>,
+    /// How long a beat may take: so short that another coordinator can be asked before the lease is over.
+    beat_deadline: Mutex<Duration>,
 }
 
 impl RpcLink {
@@ -41,7 +46,15 @@ impl RpcLink {
     pub fn new(connection: &Connection) -> Self {
         Self {
             client: connection.work(),
+            beat_deadline: Mutex::new(BEAT_DEADLINE),
         }
+    }
+
+    fn beat_deadline(&self) -> MutexGuard<'_, Duration> {
+        // Whole whatever happened to who held it.
+        self.beat_deadline
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -137,9 +150,11 @@ impl Link for RpcLink {
             client.open_session(request)
         })
         .await?;
+        let lease = Duration::from_millis(answer.lease_ms.into());
+        *self.beat_deadline() = (lease / 3).clamp(BEAT_DEADLINE_LEAST, BEAT_DEADLINE);
         Ok(Welcome {
             heartbeat: Duration::from_millis(answer.heartbeat_ms.max(1).into()),
-            lease: Duration::from_millis(answer.lease_ms.into()),
+            lease,
             coordinator: answer.coordinator,
         })
     }
@@ -173,7 +188,8 @@ impl Link for RpcLink {
             held: held.iter().copied().map(Into::into).collect(),
         };
         let mut client = self.client.clone();
-        let answer = within(BEAT_DEADLINE, message, |request| client.heartbeat(request)).await?;
+        let deadline = *self.beat_deadline();
+        let answer = within(deadline, message, |request| client.heartbeat(request)).await?;
         let trials: Result<Vec<TrialDirective>, InvalidField> = answer
             .trials
             .into_iter()

@@ -10,6 +10,7 @@ use descent_training::pack::{Event, Member, Pack, ROUND_STEPS, TrainError};
 use super::entry::Entry;
 use super::prepare::Ready;
 use crate::activity::SlotActivity;
+use crate::config::OrphanPolicy;
 use crate::context::Context;
 use crate::failure::{Cause, panic_message};
 use crate::lease::Lease;
@@ -21,6 +22,9 @@ const SLICE_STEPS_MAX: u32 = 1 << 20;
 /// Attempts in which a trial may lose its device without charge. After so many it may be what breaks devices, and would end one
 /// worker after another.
 const UNCHARGED_ATTEMPTS: i64 = 3;
+
+/// How often a paused pack looks whether it may go on.
+const PAUSED_LOOK: Duration = Duration::from_millis(100);
 
 type Entries = BTreeMap<u64, Entry>;
 
@@ -108,12 +112,22 @@ impl Driver<'_> {
         for progress in self.pack.progress() {
             if let Some(entry) = self.entries.get_mut(&progress.key) {
                 entry.start(start, progress);
+                let fence = entry.lease.account().fence;
+                self.context.config.ledger.start(fence, progress.step);
             }
         }
         self.take(events);
         let mut steps = 1;
         while self.look_around() {
             let before = self.now();
+            if self.is_paused() {
+                std::thread::park_timeout(PAUSED_LOOK);
+                let spent = self.now().saturating_sub(before);
+                for entry in self.entries.values_mut() {
+                    entry.started_at += spent;
+                }
+                continue;
+            }
             let samples_before = self.samples();
             self.crowd = self.place.members();
             let events = self.pack.advance(steps);
@@ -129,6 +143,12 @@ impl Driver<'_> {
         }
     }
 
+    /// Whether nothing is computed until the coordinator answers. Not during the shutdown, which hands back.
+    fn is_paused(&self) -> bool {
+        *self.context.orphaned.borrow() == Some(OrphanPolicy::Pause)
+            && !self.context.shutdown.is_draining()
+    }
+
     fn now(&self) -> Duration {
         self.context.world.clock.now()
     }
@@ -140,7 +160,9 @@ impl Driver<'_> {
             // The leases go down with the session; nothing is told any more.
             return false;
         }
-        let leaving = shutdown.is_draining() || *self.context.orphaned.borrow();
+        let orphaned = *self.context.orphaned.borrow();
+        let leaving = shutdown.is_draining() || orphaned == Some(OrphanPolicy::Stop);
+        let pausing = orphaned == Some(OrphanPolicy::Pause);
         let now = self.now();
         let keys: Vec<u64> = self.entries.keys().copied().collect();
         for key in keys {
@@ -158,7 +180,7 @@ impl Driver<'_> {
                 if let Some(entry) = self.remove(key) {
                     entry.lease.release();
                 }
-            } else if entry.wants_checkpoint(now) {
+            } else if entry.wants_checkpoint(now) || pausing && entry.is_unsaved() {
                 self.save(key, now);
             }
         }
@@ -184,6 +206,8 @@ impl Driver<'_> {
         for progress in self.pack.progress() {
             if let Some(entry) = self.entries.get_mut(&progress.key) {
                 entry.moved(progress);
+                let fence = entry.lease.account().fence;
+                self.context.config.ledger.at(fence, progress.step);
             }
         }
     }

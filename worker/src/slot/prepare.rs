@@ -163,7 +163,9 @@ async fn fetch(context: &Context, artifact: Artifact) -> Result<Vec<u8>, Stopped
             Ok(content) if ContentHash::of(&content) == artifact.hash => return Ok(content),
             Ok(_) => reason = format!("{} arrived with other content", artifact.hash),
             Err(Unanswered::No(LinkError::Artifact(why) | LinkError::Invalid(why))) => reason = why,
-            Err(Unanswered::No(_) | Unanswered::Silenced) => return Err(Stopped::Silenced),
+            Err(Unanswered::No(_) | Unanswered::Silenced | Unanswered::Lost(_)) => {
+                return Err(Stopped::Silenced);
+            }
         }
     }
     Err(Stopped::Unreadable(reason))

@@ -6,6 +6,7 @@ use descent_spec::id::{PackKey, SessionId};
 use descent_spec::lease::Claimed;
 use tokio::time::Instant;
 
+use crate::config::OrphanPolicy;
 use crate::context::Context;
 use crate::link::{Ask, Granted, LinkError};
 use crate::place::Place;
@@ -45,7 +46,7 @@ async fn ask_until_granted(
         let _ = context
             .orphaned
             .subscribe()
-            .wait_for(|orphaned| !orphaned)
+            .wait_for(|orphaned| orphaned.is_none_or(|policy| policy == OrphanPolicy::Finish))
             .await;
         let session = *context.session.borrow();
         let memory_bytes = place.memory.free_bytes();
