@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use descent_coordinator::clock::{Clock as _, SystemClock};
 use descent_coordinator::config::Config;
-use descent_coordinator::store::{Store, StoreError, open_store};
+use descent_coordinator::store::{Store, StoreError, open_store, take_over_store};
 use descent_proto::channel::Connection;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -82,17 +82,29 @@ impl Embedded {
 /// # Errors
 /// With the exit code for a database out of reach.
 pub(crate) async fn open(url: &str) -> anyhow::Result<Arc<dyn Store>> {
-    open_store(url).await.map_err(|error| {
-        let exit = match error {
-            StoreError::NotFound { .. } | StoreError::Conflict(_) => Exit::Usage,
-            _ => Exit::Unreachable,
-        };
-        Failed {
-            exit,
-            message: format!("open {}: {error}", global::shown(url)),
-        }
-        .into()
-    })
+    let opened = open_store(url).await;
+    opened.map_err(|error| cannot_open(url, &error))
+}
+
+/// Opens the database for writing, and shuts out a coordinator that has it and hangs.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) async fn take_over(url: &str) -> anyhow::Result<Arc<dyn Store>> {
+    let opened = take_over_store(url).await;
+    opened.map_err(|error| cannot_open(url, &error))
+}
+
+fn cannot_open(url: &str, error: &StoreError) -> anyhow::Error {
+    let exit = match error {
+        StoreError::NotFound { .. } | StoreError::Conflict(_) => Exit::Usage,
+        _ => Exit::Unreachable,
+    };
+    Failed {
+        exit,
+        message: format!("open {}: {error}", global::shown(url)),
+    }
+    .into()
 }
 
 /// The folder of checkpoints and weights when none is given: beside a SQLite file, else in the working folder.

@@ -118,6 +118,7 @@ async fn fill(f: &Fixture, trials: u64, classes: u64) {
         };
         let slice = Slice {
             sweep,
+            edition: 1,
             from,
             to,
             trials: (from..to).map(trial).collect(),

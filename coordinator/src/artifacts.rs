@@ -15,6 +15,8 @@ use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart};
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 use tokio_stream::StreamExt as _;
 
+use crate::fail_point;
+
 /// Bytes gathered before they are written: also the smallest part that S3-like stores accept.
 const PART_BYTES: usize = 5 << 20;
 /// Parts of one upload being written at a time.
@@ -279,10 +281,12 @@ impl Receiving {
             return Err(wrong);
         }
         let gate = Arc::clone(&self.artifacts.gate).read_owned().await;
+        fail_point::pass("before-file");
         self.upload
             .finish()
             .await
             .map_err(|error| self.artifacts.error(hash, &error))?;
+        fail_point::pass("after-file");
         Ok(Stored { _gate: gate })
     }
 

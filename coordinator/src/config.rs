@@ -16,6 +16,8 @@ pub struct Config {
     pub insecure: bool,
     /// Certificate and key, PEM; without them the wire is plain.
     pub tls: Option<Tls>,
+    /// Whether to do the upkeep of a shared database without being elected for it: wasteful and harmless, for tests of two leaders.
+    pub always_leads: bool,
     /// Version and commit of the binary, told to workers.
     pub version: String,
     /// How long things may take.
@@ -34,6 +36,7 @@ impl Config {
             token: None,
             insecure: false,
             tls: None,
+            always_leads: false,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             timing: Timing::default(),
             limits: Limits::default(),
@@ -67,6 +70,8 @@ pub struct Timing {
     pub unlisted: Duration,
     /// How often the maintenance looks around.
     pub maintain: Duration,
+    /// How long the upkeep of a shared database stays one coordinator's without being renewed, which happens at every look around.
+    pub lead: Duration,
     /// Longest a `Lease` call is parked. Below the idle timeouts of proxies and firewalls.
     pub longest_wait: Duration,
     /// How often a parked `Lease` looks again even when nobody woke it: what a lost wake-up costs.
@@ -95,6 +100,7 @@ impl Default for Timing {
             lease: Duration::from_secs(30),
             unlisted: Duration::from_secs(10),
             maintain: Duration::from_secs(1),
+            lead: Duration::from_secs(5),
             longest_wait: Duration::from_secs(20),
             look_again: Duration::from_secs(1),
             watch: Duration::from_millis(500),

@@ -1,7 +1,11 @@
 //! Points become trials in the background, slice by slice, so that workers start on the first slice of a million points.
 //!
 //! All that is needed is stored: the sweep's text, what is known of its data, and how far it is. A slice moves the cursor in the
-//! transaction that inserts its trials, so a restart goes on exactly where the last one ended, and doing it twice is harmless.
+//! transaction that inserts its trials, so a restart goes on exactly where the last one ended, and doing it twice is harmless:
+//! a slice of an edition that was replaced, or of a cursor that has moved, changes nothing.
+//!
+//! Of several coordinators the leader does it, so that they don't enumerate the same points; another one makes the first slice of
+//! what it took in itself, so that workers need not wait for the leader to look.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +19,7 @@ use crate::service::Service;
 use crate::store::{StoreError, SweepRow};
 
 /// How often to look for sweeps even when nobody said that there are any: another coordinator may have taken them in.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long to wait after the store refused.
 const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 
@@ -25,20 +29,24 @@ type Known = HashMap<SweepId, (ContentHash, Option<Arc<Points>>)>;
 /// Expands sweeps until the shutdown begins.
 pub(crate) async fn run(service: Arc<Service>) {
     let mut known = Known::new();
+    let mut asked = false;
     while !service.draining.is_cancelled() {
-        let wait = match round(&service, &mut known).await {
-            Ok(true) => continue,
-            Ok(false) => LOOK_AGAIN,
-            Err(error) => {
-                drop(status::of_store(&error)); // says it
-                AFTER_REFUSAL
-            }
+        let wait = match service.leads() || asked {
+            true => match round(&service, &mut known).await {
+                Ok(true) if service.leads() => continue,
+                Ok(_) => LOOK_AGAIN,
+                Err(error) => {
+                    drop(status::of_store(&error)); // says it
+                    AFTER_REFUSAL
+                }
+            },
+            false => LOOK_AGAIN,
         };
-        tokio::select! {
-            () = service.expansion.notified() => {}
-            () = tokio::time::sleep(wait) => {}
-            () = service.draining.cancelled() => {}
-        }
+        asked = tokio::select! {
+            () = service.expansion.notified() => true,
+            () = tokio::time::sleep(wait) => false,
+            () = service.draining.cancelled() => false,
+        };
     }
 }
 
@@ -109,31 +117,20 @@ async fn slice(
     row: SweepRow,
 ) -> Result<Sliced, StoreError> {
     let size = service.config.limits.slice;
-    let (name, source) = (row.name.clone(), row.source.clone());
+    let sweep = row.name.clone();
     let slice = tokio::task::spawn_blocking(move || points.slice(&row, size)).await;
     let slice = slice.map_err(|panic| StoreError::Database(format!("enumeration: {panic}")))?;
-    let (sweep, trials, last) = (name.clone(), slice.trials.len(), slice.last);
-    let end = if last {
-        Some(service.editing.lock().await)
-    } else {
-        None
-    };
+    let (trials, last) = (slice.trials.len(), slice.last);
     let done = service
         .call(|store, now| async move {
             if slice.last {
-                // Replaced since the row was read: its new points are yet to come.
-                match store.sweep(&name).await? {
-                    Some(row) if row.cursor == slice.from && row.source == source => {}
-                    _ => return Ok(()),
-                }
                 // Of an edited sweep: what the new file does not have. Before the cursor is closed, so that a crash in
                 // between does it again.
-                store.drop_absent(slice.sweep, now).await?;
+                store.drop_absent(slice.sweep, slice.edition, now).await?;
             }
             store.expand(&slice, now).await
         })
         .await;
-    drop(end);
     match done {
         Ok(()) => {
             tracing::debug!(sweep, trials, "expanded a slice");

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod core;
 mod expand;
+mod fail_point;
 mod maintain;
 mod points;
 pub mod reader;

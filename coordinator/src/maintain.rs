@@ -1,6 +1,10 @@
 //! The round that looks after everything: expires silent sessions, promotes delayed trials, finishes sweeps, collects files.
+//!
+//! Of several coordinators one is elected for it, by a row in the database and the database's clock. Every write of it is
+//! guarded by itself, so that two who think they were elected, or one that was paused in the middle, do no harm.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use descent_spec::id::Timestamp;
@@ -11,7 +15,7 @@ use tonic_health::server::HealthReporter;
 use crate::artifacts::ArtifactError;
 use crate::rpc::status;
 use crate::service::{Service, millis};
-use crate::store::Maintained;
+use crate::store::{Maintained, StoreError};
 
 /// Runs rounds until the shutdown begins. Health follows them: a coordinator that cannot write does not serve.
 pub(crate) async fn run(service: Arc<Service>, health: HealthReporter) {
@@ -20,15 +24,25 @@ pub(crate) async fn run(service: Arc<Service>, health: HealthReporter) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last_round = None;
     let mut collected = Instant::now();
+    let mut term = None;
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
-            () = service.draining.cancelled() => return,
+            () = service.draining.cancelled() => break,
         }
-        let now = service.now();
-        let done = round(&service, last_round.replace(now)).await;
+        let done = match elect(&service, &mut term).await {
+            Ok(true) => {
+                let now = service.now();
+                round(&service, last_round.replace(now)).await
+            }
+            Ok(false) => {
+                last_round = None;
+                Ok(Maintained::default())
+            }
+            Err(error) => Err(error),
+        };
         if service.draining.is_cancelled() {
-            return;
+            break;
         }
         let serving = match done {
             Ok(done) => {
@@ -55,19 +69,47 @@ pub(crate) async fn run(service: Arc<Service>, health: HealthReporter) {
             }
         };
         health.set_service_status("", serving).await;
-        if collected.elapsed() >= timing.collect {
+        if service.leads() && collected.elapsed() >= timing.collect {
             collected = Instant::now();
             collect(&service).await;
         }
     }
+    if term.is_some() {
+        let me = service.name.clone();
+        let resigned = service.call(|store, _| async move { store.resign(&me).await });
+        if let Err(error) = resigned.await {
+            tracing::debug!(%error, "could not resign: the next leader waits for the end of this one's time");
+        }
+    }
+}
+
+/// Sets the clock and stands for election. Answers whether the upkeep is this coordinator's.
+async fn elect(service: &Service, term: &mut Option<i64>) -> Result<bool, StoreError> {
+    service.clock.set(service.store.as_ref()).await?;
+    let (me, ms) = (service.name.clone(), millis(service.config.timing.lead));
+    let elected = service
+        .call(|store, _| async move { store.lead(&me, ms).await })
+        .await;
+    if !matches!(elected, Ok(Some(_))) {
+        service.leading.store(false, Ordering::Relaxed);
+    }
+    let elected = elected?;
+    if elected.is_some() && !service.leading.swap(true, Ordering::Relaxed) {
+        service.expansion.notify_one();
+    }
+    match (*term, elected) {
+        (None, Some(0)) => {}
+        (None, Some(now)) => tracing::info!(term = now, "elected: the queue's upkeep is done here"),
+        (Some(_), None) => tracing::info!("another coordinator does the queue's upkeep now"),
+        _ => {}
+    }
+    *term = elected;
+    Ok(service.leads())
 }
 
 /// One round. After a start, a failed round or a stall nobody is expired for what was not their fault: every session gets
 /// a full lease first.
-async fn round(
-    service: &Service,
-    last: Option<Timestamp>,
-) -> Result<Maintained, crate::store::StoreError> {
+async fn round(service: &Service, last: Option<Timestamp>) -> Result<Maintained, StoreError> {
     let lease_until = service.lease_until();
     let timing = service.config.timing;
     let grace = last.is_none_or(|last| stalled(last, service.now(), timing.maintain, timing.lease));

@@ -54,6 +54,7 @@ impl Points {
         let to = from.saturating_add(raw_points).min(total).max(from);
         Slice {
             sweep: row.id,
+            edition: row.edition,
             from,
             to,
             trials: (from..to)

@@ -18,7 +18,7 @@ use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic_health::ServingStatus;
 
 use crate::artifacts::{ArtifactError, Artifacts};
-use crate::clock::Clock;
+use crate::clock::{Clock, QueueClock};
 use crate::config::Config;
 use crate::rpc::auth::{Gate, Refusal, may_listen};
 use crate::rpc::{SweepsService, WorkService};
@@ -43,6 +43,11 @@ pub enum ServeError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Another coordinator has taken the database over.
+    #[error(
+        "another coordinator has taken the database over: this one writes nothing any more and ends; what it acknowledged is in there"
+    )]
+    Superseded,
     /// The certificate or key cannot be used.
     #[error("TLS: {0}")]
     Tls(String),
@@ -128,6 +133,8 @@ where
             .tls_config(ServerTlsConfig::new().identity(identity))
             .map_err(|error| ServeError::Tls(error.to_string()))?;
     }
+    let clock = QueueClock::new(clock);
+    clock.set(store.as_ref()).await?;
     let service = Arc::new(Service::new(config, store, clock, artifacts));
     let (health, health_service) = tonic_health::server::health_reporter();
     let reflection = tonic_reflection::server::Builder::configure()
@@ -157,6 +164,7 @@ where
     let ended = tokio::select! {
         ended = &mut serving => Some(ended),
         () = shutdown.cancelled() => None,
+        () = service.superseded.cancelled() => None,
     };
     // The order matters: nobody new comes, those who wait are sent away, calls under way end, writes become durable.
     tracing::info!("stopping");
@@ -192,6 +200,9 @@ where
         reader.close().await;
     }
     service.store.close().await;
+    if service.superseded.is_cancelled() {
+        return Err(ServeError::Superseded);
+    }
     match ended {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(ServeError::Server(error.to_string())),

@@ -1,6 +1,8 @@
 //! What all parts of a running coordinator share.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use descent_spec::id::Timestamp;
@@ -11,8 +13,9 @@ use tonic::Status;
 use tracing::Instrument as _;
 
 use crate::artifacts::Artifacts;
-use crate::clock::Clock;
+use crate::clock::QueueClock;
 use crate::config::Config;
+use crate::fail_point;
 use crate::reader::Reader;
 use crate::rpc::{Replies, status};
 use crate::store::{Store, StoreError};
@@ -20,8 +23,10 @@ use crate::store::{Store, StoreError};
 /// A running coordinator.
 pub(crate) struct Service {
     pub(crate) config: Config,
+    /// Its name among the coordinators of one database: another one at every start.
+    pub(crate) name: String,
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: QueueClock,
     pub(crate) artifacts: Artifacts,
     /// Wakes one parked `Lease`; one that finds work wakes the next, so that k ready packs wake k + 1 callers, not all.
     pub(crate) work: Notify,
@@ -37,8 +42,11 @@ pub(crate) struct Service {
     pub(crate) watching: Arc<Semaphore>,
     /// Answers to `Submit` of late.
     pub(crate) submissions: Replies,
-    /// Held while a sweep is replaced and while its expansion ends, so that an end never meets a new beginning.
-    pub(crate) editing: tokio::sync::Mutex<()>,
+    /// Whether this coordinator does the upkeep of the queue that one is enough for. A hint that saves work: all of it is
+    /// guarded, and harmless when two do it.
+    pub(crate) leading: AtomicBool,
+    /// Cancelled when another coordinator has taken the database over: nothing can be written any more.
+    pub(crate) superseded: CancellationToken,
     /// Answers `Query`; opened when it is first asked.
     pub(crate) reader: OnceCell<Reader>,
 }
@@ -47,12 +55,13 @@ impl Service {
     pub(crate) fn new(
         config: Config,
         store: Arc<dyn Store>,
-        clock: Arc<dyn Clock>,
+        clock: QueueClock,
         artifacts: Artifacts,
     ) -> Self {
         Self {
             parking: Semaphore::new(config.limits.parked),
             watching: Arc::new(Semaphore::new(config.limits.watchers)),
+            name: name(),
             config,
             store,
             clock,
@@ -62,13 +71,19 @@ impl Service {
             draining: CancellationToken::new(),
             writes: TaskTracker::new(),
             submissions: Replies::default(),
-            editing: tokio::sync::Mutex::default(),
+            leading: AtomicBool::new(false),
+            superseded: CancellationToken::new(),
             reader: OnceCell::new(),
         }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Whether the upkeep is this coordinator's, as far as it knows.
+    pub(crate) fn leads(&self) -> bool {
+        self.config.always_leads || self.leading.load(Ordering::Relaxed)
     }
 
     /// When a session that is heard of now counts as silent.
@@ -86,7 +101,13 @@ impl Service {
     {
         let future = call(Arc::clone(&self.store), self.now()).in_current_span();
         match self.writes.spawn(future).await {
-            Ok(answer) => answer,
+            Ok(answer) => {
+                fail_point::pass("before-reply");
+                if let Err(StoreError::Superseded { .. }) = answer {
+                    self.superseded.cancel();
+                }
+                answer
+            }
             Err(panic) => Err(StoreError::Database(format!("the call panicked: {panic}"))),
         }
     }
@@ -128,4 +149,11 @@ impl Service {
 /// A duration as the store counts it.
 pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A name that no other process has, nor this one after a restart.
+fn name() -> String {
+    // The standard library seeds each `RandomState` from the system's source of randomness.
+    let bits = RandomState::new().hash_one(std::process::id());
+    format!("{}-{bits:016x}", std::process::id())
 }

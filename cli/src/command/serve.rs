@@ -38,6 +38,9 @@ pub(crate) struct Args {
     /// How long a worker may be silent before others may take its trials, in milliseconds. It beats six times as often.
     #[arg(long, env = "DESCENT_LEASE_MS", default_value_t = 30_000, value_name = "MS", value_parser = clap::value_parser!(u64).range(600..=3_600_000))]
     lease_ms: u64,
+    /// Shut out a coordinator that has the SQLite file and hangs: it can write nothing more, and ends when it notices.
+    #[arg(long, env = "DESCENT_TAKE_OVER")]
+    take_over: bool,
     /// Certificate chain, PEM; with --tls-key.
     #[arg(
         long,
@@ -86,7 +89,11 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     // Told before anything is opened, so that a refusal leaves no database behind.
     may_listen(args.listen.ip(), global.token.as_deref(), args.insecure)
         .map_err(|refusal| Failed::usage(refusal.to_string()))?;
-    let store = embedded::open(&global.db).await?;
+    let store = if args.take_over {
+        embedded::take_over(&global.db).await?
+    } else {
+        embedded::open(&global.db).await?
+    };
     output::note(&format!(
         "serving {} on {}",
         global::shown(&global.db),

@@ -11,5 +11,6 @@ mod kill;
 #[path = "../../../coordinator/tests/it/postgres.rs"]
 mod postgres;
 mod results;
+mod several;
 mod tidy;
 mod upkeep;

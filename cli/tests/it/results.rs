@@ -125,6 +125,7 @@ async fn submitted(url: &str) -> Arc<dyn Store> {
         .collect();
     let slice = Slice {
         sweep: id,
+        edition: 1,
         from: 0,
         to: points.len() as u64,
         trials,

@@ -25,6 +25,10 @@ pub(crate) fn of_store(error: &StoreError) -> Status {
             tracing::error!(error = message, "cannot use the database");
             Status::failed_precondition(message)
         }
+        StoreError::Superseded { .. } => {
+            tracing::error!(error = message, "shut out");
+            Status::unavailable(message)
+        }
         StoreError::DiskFull => {
             tracing::error!(error = message, "cannot write");
             Status::resource_exhausted(message)

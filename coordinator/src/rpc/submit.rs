@@ -127,7 +127,7 @@ async fn enter(
         });
     }
     let id = existing.as_ref().map_or(0, |row| row.id.0);
-    let exists = existing.is_some();
+    let edition = existing.as_ref().map(|row| row.edition);
     let (difference, read) = blocking(move || {
         let old = existing.and_then(|row| Points::stored(&row.source, &row.data).ok());
         let old = old.as_ref().map(Points::grid);
@@ -161,23 +161,21 @@ async fn enter(
         priority: read.priority,
         axes: read.axes.clone(),
     };
-    // Seen as absent: should somebody else have been faster, it is not replaced unseen.
-    let exists = if exists {
-        IfExists::Replace
-    } else {
-        IfExists::Refuse
+    // Should somebody else have been faster, theirs is not replaced unseen.
+    let exists = match edition {
+        Some(seen) => IfExists::ReplaceEdition(seen),
+        None => IfExists::Refuse,
     };
-    let _alone = service.editing.lock().await;
     let id = service
         .answer(|store, now| async move {
             match store.submit(request, &new, exists, now).await {
-                Err(StoreError::Conflict(_)) if exists == IfExists::Refuse => {
+                Err(conflict @ StoreError::Conflict(_)) => {
                     // A repeated call whose answer this process does not remember, or a race that the other one won with
                     // the same text: the row tells.
                     let row = store.sweep(&new.name).await?;
                     match row {
                         Some(row) if row.source == new.source && row.data == new.data => Ok(row.id),
-                        _ => store.submit(request, &new, exists, now).await,
+                        _ => Err(conflict),
                     }
                 }
                 answer => answer,

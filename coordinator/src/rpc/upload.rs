@@ -73,7 +73,7 @@ pub(super) async fn receive(
             .finish()
             .await
             .map_err(|error| status::of_artifact(&error))?;
-        service
+        let verdict = service
             .answer(|store, now| async move {
                 let verdict = store
                     .commit_artifact(
@@ -88,7 +88,11 @@ pub(super) async fn receive(
                 drop(stored);
                 verdict
             })
-            .await
+            .await?;
+        // Another coordinator's collection may have removed an older file of this content in between: it knows nothing of our gate.
+        let there = service.artifacts.length(header.artifact.hash).await;
+        there.map_err(|error| Status::unavailable(format!("{error}: send the file again")))?;
+        Ok(verdict)
     }
     .instrument(span)
     .await

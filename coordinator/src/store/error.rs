@@ -39,13 +39,20 @@ pub enum StoreError {
     },
     /// Another coordinator has the database open.
     #[error(
-        "{path} is in use by another coordinator ({holder}): stop that one, or talk to it with --coordinator"
+        "{path} is in use by another coordinator ({holder}): stop that one, or talk to it with --coordinator; one that hangs and \
+         cannot be stopped is shut out with `descent serve --take-over`"
     )]
     InUse {
         /// The database file.
         path: String,
         /// Process and address of the other one, as far as it left them.
         holder: String,
+    },
+    /// Another coordinator has taken the database over since this one opened it. Nothing was written.
+    #[error("{path} was taken over by another coordinator: this one may write nothing any more")]
+    Superseded {
+        /// The database file.
+        path: String,
     },
     /// SQLite does not keep its promises on this file system.
     #[error(

@@ -50,8 +50,14 @@ pub trait Store: Send + Sync + 'static {
     /// Makes trials of a slice of points: inserts what is new, links what exists, keeps counters.
     /// A trial whose parent has succeeded (or that has none) is `ready`; a new trial whose parent is failed is `skipped`.
     async fn expand(&self, slice: &Slice, now: Timestamp) -> Result<(), StoreError>;
-    /// After an edited sweep was expanded anew: unlinks trials whose identity was not among its points (cancels those nobody else wants).
-    async fn drop_absent(&self, sweep: SweepId, now: Timestamp) -> Result<u64, StoreError>;
+    /// After this edition of a sweep was expanded: unlinks trials whose identity was not among its points (cancels those nobody
+    /// else wants). Nothing happens when the sweep was replaced since.
+    async fn drop_absent(
+        &self,
+        sweep: SweepId,
+        edition: u64,
+        now: Timestamp,
+    ) -> Result<u64, StoreError>;
     /// The sweep of this name.
     async fn sweep(&self, name: &str) -> Result<Option<SweepRow>, StoreError>;
     /// Sweeps with a larger id, ascending, at most `limit`.
@@ -156,8 +162,23 @@ pub trait Store: Send + Sync + 'static {
     /// One round: expire sessions, make their trials claimable (soft: the attempt number stays), promote delayed trials,
     /// finish sweeps. Harmless when two do it at once.
     async fn maintain(&self, now: Timestamp) -> Result<Maintained, StoreError>;
-    /// After a start or an outage: every open session gets a full lease, so that nobody is expired for the outage.
+    /// After a start or an outage: every open session gets a full lease, so that nobody is expired for the outage, and no more than
+    /// that, so that nobody is waited for until a clock that was set back has caught up.
     async fn grant_grace(&self, lease_until: Timestamp) -> Result<(), StoreError>;
+    /// Takes or keeps the upkeep of a shared database for `ms` milliseconds of its clock. `None`: another holder has it. Else the
+    /// term, which grows whenever the upkeep changes hands. Who shares the database with nobody always has it.
+    async fn lead(&self, _holder: &str, _ms: i64) -> Result<Option<i64>, StoreError> {
+        Ok(Some(0))
+    }
+    /// Gives the upkeep up, so that another coordinator need not wait for the end of its time.
+    async fn resign(&self, _holder: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+    /// What time it is by the clock that all coordinators of this database share; `None`: there is one coordinator, and its own
+    /// clock counts.
+    async fn time(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
+    }
     /// Why a trial is where it is. `trial`: row number, identity, or a unique beginning of it (at least 4 digits).
     async fn explain(&self, trial: &str) -> Result<Explanation, StoreError>;
     /// Hashes that some trial, checkpoint or result refers to: all others may be collected.
@@ -175,10 +196,24 @@ pub trait Store: Send + Sync + 'static {
 /// # Errors
 /// [`StoreError`], each with its way out; nothing is changed then.
 pub async fn open_store(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+    open(url, false).await
+}
+
+/// [`open_store`] of a database that a coordinator has which hangs and cannot be stopped: it is shut out. A database
+/// that several may use is simply opened.
+///
+/// # Errors
+/// As [`open_store`].
+pub async fn take_over_store(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+    open(url, true).await
+}
+
+async fn open(url: &str, take_over: bool) -> Result<Arc<dyn Store>, StoreError> {
     match url.split_once(':') {
         Some(("memory", _)) => Ok(Arc::new(memory::MemoryStore::default())),
         Some(("sqlite", path)) if !path.is_empty() => {
-            let config = sqlite::SqliteConfig::new(schema::sqlite_path(path));
+            let mut config = sqlite::SqliteConfig::new(schema::sqlite_path(path));
+            config.take_over = take_over;
             Ok(Arc::new(sqlite::SqliteStore::open(config).await?))
         }
         Some(("postgres" | "postgresql", _)) => {

@@ -3,7 +3,7 @@
 use descent_spec::id::Identity;
 use descent_spec::state::SweepState;
 
-use super::{Steer, StoreError};
+use super::{IfExists, Steer, StoreError};
 use crate::core::sweep::hands_out;
 
 /// Longest identifier that PostgreSQL keeps whole.
@@ -43,9 +43,17 @@ pub(super) fn view_taken(sweep: &str, view: &str, other: &str) -> StoreError {
     ))
 }
 
-/// The name is taken.
-pub(super) fn exists(sweep: &str) -> StoreError {
-    StoreError::Conflict(format!("there is a sweep `{sweep}` already"))
+/// Whether a submission may take the place of the sweep that has its name.
+pub(super) fn may_replace(sweep: &str, edition: u64, exists: IfExists) -> Result<(), StoreError> {
+    match exists {
+        IfExists::Refuse => Err(StoreError::Conflict(format!(
+            "there is a sweep `{sweep}` already"
+        ))),
+        IfExists::ReplaceEdition(seen) if seen != edition => Err(StoreError::Conflict(format!(
+            "sweep `{sweep}` was edited by somebody else just now: submit it again"
+        ))),
+        IfExists::Replace | IfExists::ReplaceEdition(_) => Ok(()),
+    }
 }
 
 /// The sweep is not there.

@@ -51,6 +51,8 @@ pub enum AxisKind {
 pub enum IfExists {
     /// Replace its source and expand anew; its trials stay until [`Store::drop_absent`](super::Store::drop_absent).
     Replace,
+    /// The same, unless it is no longer in the edition that the submitter has seen.
+    ReplaceEdition(u64),
     /// Refuse with [`StoreError::Conflict`](super::StoreError::Conflict).
     Refuse,
 }
@@ -68,6 +70,8 @@ pub struct SweepRow {
     pub source: String,
     /// What the submitter found under each data set's name, as JSON.
     pub data: String,
+    /// Grows with every submission that replaces it.
+    pub edition: u64,
     /// Where it is.
     pub state: SweepState,
     /// Higher goes first.

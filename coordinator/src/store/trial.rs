@@ -86,6 +86,8 @@ pub struct TrialColumns {
 pub struct Slice {
     /// The sweep.
     pub sweep: SweepId,
+    /// Edition of the sweep that it was cut from; when the sweep was replaced since, nothing happens.
+    pub edition: u64,
     /// Cursor that the slice starts from; when the stored one differs, the slice is stale and nothing happens.
     pub from: u64,
     /// Cursor after it.

@@ -52,8 +52,13 @@ impl Store for MemoryStore {
         self.tables().expand(slice, now)
     }
 
-    async fn drop_absent(&self, sweep: SweepId, now: Timestamp) -> Result<u64, StoreError> {
-        self.tables().drop_absent(sweep, now)
+    async fn drop_absent(
+        &self,
+        sweep: SweepId,
+        edition: u64,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.tables().drop_absent(sweep, edition, now)
     }
 
     async fn sweep(&self, name: &str) -> Result<Option<SweepRow>, StoreError> {

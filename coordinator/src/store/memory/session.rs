@@ -137,7 +137,7 @@ impl Tables {
     pub(super) fn grant_grace(&mut self, lease_until: Timestamp) {
         for session in self.sessions.values_mut() {
             if let SessionPhase::Open { until } = &mut session.phase {
-                *until = lease_until.max(*until);
+                *until = lease_until;
             }
         }
     }

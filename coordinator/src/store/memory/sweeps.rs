@@ -32,8 +32,10 @@ impl Tables {
             Some(other) if other.new.name != new.name => {
                 return Err(naming::view_taken(&new.name, &view, &other.new.name));
             }
-            Some(_) if exists == IfExists::Refuse => return Err(naming::exists(&new.name)),
-            Some(same) => same.id,
+            Some(same) => {
+                naming::may_replace(&new.name, same.edition, exists)?;
+                same.id
+            }
             None => {
                 self.last_sweep += 1;
                 self.last_sweep
@@ -72,7 +74,8 @@ impl Tables {
             .sweeps
             .get(&id)
             .ok_or_else(|| naming::no_sweep(&id.to_string()))?;
-        if sweep.cursor != slice.from || sweep.state != SweepState::Expanding {
+        let current = sweep.edition == slice.edition && sweep.cursor == slice.from;
+        if !current || sweep.state != SweepState::Expanding {
             return Ok(());
         }
         let mut known: BTreeSet<Identity> = BTreeSet::new();
@@ -158,13 +161,20 @@ impl Tables {
         true
     }
 
-    pub(super) fn drop_absent(&mut self, id: SweepId, now: Timestamp) -> Result<u64, StoreError> {
+    pub(super) fn drop_absent(
+        &mut self,
+        id: SweepId,
+        edition: u64,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         let id = id.0;
         let sweep = self
             .sweeps
             .get(&id)
             .ok_or_else(|| naming::no_sweep(&id.to_string()))?;
-        let edition = sweep.edition;
+        if sweep.edition != edition {
+            return Ok(0);
+        }
         let absent: Vec<i64> = sweep
             .links
             .iter()

@@ -297,6 +297,7 @@ impl Tables {
             experiment: sweep.new.experiment.clone(),
             source: sweep.new.source.clone(),
             data: sweep.new.data.clone(),
+            edition: sweep.edition,
             state: sweep.state,
             priority: sweep.new.priority,
             points: sweep.new.points,

@@ -42,7 +42,16 @@ macro_rules! skip_locked {
         " FOR UPDATE SKIP LOCKED"
     };
 }
-pub(super) use {for_update, ints, rows, skip_locked, texts};
+/// The time by the database's own clock, that of this statement rather than of its transaction.
+macro_rules! now {
+    () => {
+        "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+    };
+}
+pub(super) use {for_update, ints, now, rows, skip_locked, texts};
+
+/// Whether several coordinators may use one database at a time.
+pub(super) const SHARED: bool = true;
 
 /// Brings every sweep's counters back to one row each. Two that do it at once are harmless: each folds what it has deleted.
 pub(super) const FOLD: Option<&str> = Some(

@@ -18,6 +18,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 
 use super::lane::Lane;
 use super::{StoreError, schema};
+use crate::fail_point;
 
 pub(crate) use sql::{find_sweep, finished, list_sweeps};
 
@@ -84,11 +85,12 @@ impl PostgresStore {
             let mut transaction = self.pool.begin().await?;
             let done = operation(&mut transaction).await;
             let done = match done {
-                Ok(answer) => transaction
-                    .commit()
-                    .await
-                    .map(|()| answer)
-                    .map_err(StoreError::from),
+                Ok(answer) => {
+                    fail_point::pass("before-commit");
+                    let committed = transaction.commit().await;
+                    fail_point::pass("after-commit");
+                    committed.map(|()| answer).map_err(StoreError::from)
+                }
                 Err(error) => {
                     transaction.rollback().await?;
                     Err(error)

@@ -118,10 +118,12 @@ pub(super) async fn expand(
         .await?;
     let found = found.ok_or_else(|| naming::no_sweep(&sweep.to_string()))?;
     let position: u64 = row::unsigned(&found, "position")?;
-    if position != slice.from || row::text(&found, "state")? != "expanding" {
+    let edition: u64 = row::unsigned(&found, "edition")?;
+    let current = edition == slice.edition && position == slice.from;
+    if !current || row::text(&found, "state")? != "expanding" {
         return Ok(());
     }
-    let edition = row::int(&found, "edition")?;
+    let edition = row::signed(edition);
     let priority = row::int(&found, "priority")?;
     if !slice.trials.is_empty() {
         require_parents(conn, &slice.trials).await?;

@@ -20,7 +20,8 @@ statements! {
     PROMOTE = "UPDATE trial SET state = 'ready', run_after = NULL
         WHERE state = 'delayed' AND run_after <= $1";
     FORGET = "DELETE FROM request_log WHERE answered_at <= $1";
-    GRACE = "UPDATE session SET lease_until = $1 WHERE state = 'open' AND lease_until < $1";
+    /// Exactly a full lease: one that was given before the clock was set back would last for hours.
+    GRACE = "UPDATE session SET lease_until = $1 WHERE state = 'open' AND lease_until <> $1";
 }
 
 /// See [`Store::maintain`](super::super::super::Store::maintain).

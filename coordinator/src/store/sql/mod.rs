@@ -9,6 +9,7 @@ mod claim;
 mod expand;
 mod explain;
 mod import;
+mod lead;
 mod log;
 mod maintain;
 mod queue;
@@ -48,6 +49,7 @@ pub(super) fn all_statements() -> Vec<(&'static str, &'static str)> {
         expand::STATEMENTS,
         explain::STATEMENTS,
         import::STATEMENTS,
+        lead::STATEMENTS,
         log::STATEMENTS,
         maintain::STATEMENTS,
         remove::STATEMENTS,

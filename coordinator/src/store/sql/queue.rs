@@ -11,7 +11,10 @@ use super::super::super::{
     ImportedResult, Maintained, NewSession, NewSweep, Purpose, Rerun, Slice, Steer, Store,
     StoreError, SweepRow, Verdict,
 };
-use super::{Engine, attempts, claim, expand, explain, import, maintain, remove, session, sweeps};
+use super::{
+    Engine, attempts, claim, dialect, expand, explain, import, lead, maintain, remove, session,
+    sweeps,
+};
 
 /// Runs an operation in a transaction. The arguments are cloned, because a transaction may have to be run again.
 macro_rules! write {
@@ -51,8 +54,13 @@ impl Store for Engine {
         write!(self, Bulk, (slice), c => expand::expand(c, &slice, now))
     }
 
-    async fn drop_absent(&self, sweep: SweepId, now: Timestamp) -> Result<u64, StoreError> {
-        write!(self, Bulk, (), c => remove::drop_absent(c, sweep, now))
+    async fn drop_absent(
+        &self,
+        sweep: SweepId,
+        edition: u64,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        write!(self, Bulk, (), c => remove::drop_absent(c, sweep, edition, now))
     }
 
     async fn sweep(&self, name: &str) -> Result<Option<SweepRow>, StoreError> {
@@ -195,6 +203,30 @@ impl Store for Engine {
 
     async fn grant_grace(&self, lease_until: Timestamp) -> Result<(), StoreError> {
         write!(self, Report, (), c => maintain::grant_grace(c, lease_until))
+    }
+
+    async fn lead(&self, holder: &str, ms: i64) -> Result<Option<i64>, StoreError> {
+        if dialect::SHARED {
+            write!(self, Report, (holder), c => lead::lead(c, &holder, ms))
+        } else {
+            Ok(Some(0))
+        }
+    }
+
+    async fn resign(&self, holder: &str) -> Result<(), StoreError> {
+        if dialect::SHARED {
+            write!(self, Report, (holder), c => lead::resign(c, &holder))
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn time(&self) -> Result<Option<Timestamp>, StoreError> {
+        if dialect::SHARED {
+            read!(self, (), c => lead::time(c)).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     async fn explain(&self, trial: &str) -> Result<Explanation, StoreError> {

@@ -7,7 +7,7 @@ use super::settle::settle;
 use super::{Conn, Db, dialect, log, row, statements, sweeps, view};
 
 statements! {
-    EDITION = "SELECT edition FROM sweep WHERE id = $1";
+    EDITION = concat!("SELECT edition FROM sweep WHERE id = $1", dialect::for_update!("sweep"));
     LOCK = concat!("SELECT trial.id FROM trial
         WHERE trial.id IN (SELECT trial_id FROM sweep_trial WHERE sweep_id = $1)
         ORDER BY trial.id", dialect::for_update!("trial"));
@@ -150,6 +150,7 @@ pub(super) async fn cancel(
 pub(super) async fn drop_absent(
     conn: &mut Conn,
     sweep: SweepId,
+    edition: u64,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
     let found = sqlx::query::<Db>(EDITION)
@@ -157,7 +158,10 @@ pub(super) async fn drop_absent(
         .fetch_optional(&mut *conn)
         .await?;
     let found = found.ok_or_else(|| naming::no_sweep(&sweep.to_string()))?;
-    let absent = collect(conn, sweep, row::int(&found, "edition")?).await?;
+    if row::unsigned::<u64>(&found, "edition")? != edition {
+        return Ok(0);
+    }
+    let absent = collect(conn, sweep, row::signed(edition)).await?;
     if absent > 0 {
         run(conn, sweep, &[UNLINK]).await?;
         cancel_unwanted(conn, sweep, false, now).await?;

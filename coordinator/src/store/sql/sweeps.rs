@@ -16,7 +16,7 @@ use super::{Conn, Db, Row, dialect, log, remove, row, statements, view};
 macro_rules! select_sweeps {
     ($($end:expr),+) => {
         concat!(
-            "SELECT sweep.id, sweep.name, sweep.experiment, sweep.source, sweep.data, sweep.state,
+            "SELECT sweep.id, sweep.name, sweep.experiment, sweep.source, sweep.data, sweep.edition, sweep.state,
                 sweep.priority, sweep.points, sweep.position, sweep.cost_total, sweep.created_at,
                 sweep.finished_at, sweep.first_failure, (
                     SELECT COUNT(DISTINCT trial.session)
@@ -56,7 +56,7 @@ macro_rules! revive {
 }
 
 statements! {
-    SAME_VIEW = concat!("SELECT id, name FROM sweep WHERE view_name = $1", dialect::for_update!("sweep"));
+    SAME_VIEW = concat!("SELECT id, name, edition FROM sweep WHERE view_name = $1", dialect::for_update!("sweep"));
     INSERT = "INSERT INTO sweep (name, view_name, experiment, source, data, axes, state, points,
             priority, cost_total, created_at)
         VALUES ($1, $2, $3, $4, $5, $6, 'expanding', $7, $8, $9, $10) RETURNING id";
@@ -123,9 +123,7 @@ pub(super) async fn submit(
             if other != sweep.name {
                 return Err(naming::view_taken(&sweep.name, &view_name, &other));
             }
-            if exists == IfExists::Refuse {
-                return Err(naming::exists(&sweep.name));
-            }
+            naming::may_replace(&sweep.name, row::unsigned(&same, "edition")?, exists)?;
             let id = SweepId(row::int(&same, "id")?);
             replace(conn, id, sweep).await?;
             id
@@ -261,6 +259,7 @@ fn sweep_row(found: &Row) -> Result<SweepRow, StoreError> {
         experiment: row::text(found, "experiment")?,
         source: row::text(found, "source")?,
         data: row::text(found, "data")?,
+        edition: row::unsigned(found, "edition")?,
         state: row::word(found, "state", SweepState::from_word)?,
         priority: row::int(found, "priority")?,
         points: row::unsigned(found, "points")?,

@@ -30,7 +30,16 @@ macro_rules! skip_locked {
         ""
     };
 }
-pub(super) use {for_update, ints, rows, skip_locked, texts};
+/// The time by the database's own clock.
+macro_rules! now {
+    () => {
+        "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+    };
+}
+pub(super) use {for_update, ints, now, rows, skip_locked, texts};
+
+/// Whether several coordinators may use one database at a time.
+pub(super) const SHARED: bool = false;
 
 /// Brings every sweep's counters back to one row each; nothing to do here.
 pub(super) const FOLD: Option<&str> = None;

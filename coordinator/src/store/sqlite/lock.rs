@@ -1,7 +1,11 @@
 //! One coordinator per file: a lock beside the database, with the holder's process and address in it.
+//!
+//! Taking over puts a new lock file in the place of the old one, whose lock stays with the process that hangs. What keeps that
+//! one from writing is the epoch; the lock only tells others who is in charge now.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -37,30 +41,44 @@ impl Lock {
     pub(super) fn take(database: &Path) -> Result<Self, StoreError> {
         let path = lock_path(database);
         let failed = |error: std::io::Error| failed(&path, &error);
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let holder = read(&file)
-                    .map_or_else(|| "it did not say who it is".to_owned(), |h| h.to_string());
-                return Err(StoreError::InUse {
-                    path: database.display().to_string(),
-                    holder,
-                });
-            }
+        let file = open(&path).map_err(failed)?;
+        let taken = match file.try_lock() {
+            // Unless somebody put another file into its place meanwhile.
+            Ok(()) => is_at(&file, &path),
+            Err(TryLockError::WouldBlock) => false,
             Err(TryLockError::Error(error)) => return Err(failed(error)),
+        };
+        if !taken {
+            let holder = read(&file)
+                .map_or_else(|| "it did not say who it is".to_owned(), |h| h.to_string());
+            return Err(StoreError::InUse {
+                path: database.display().to_string(),
+                holder,
+            });
         }
         let lock = Self {
             file: Mutex::new(file),
             path: path.clone(),
         };
         lock.say(None)?;
+        Ok(lock)
+    }
+
+    /// Puts a lock of our own in the place of one that a process holds which hangs.
+    pub(super) fn take_over(database: &Path) -> Result<Self, StoreError> {
+        let path = lock_path(database);
+        let mut new = path.clone().into_os_string();
+        new.push(format!(".{}", std::process::id()));
+        let new = PathBuf::from(new);
+        let failed = |error: std::io::Error| failed(&path, &error);
+        let file = open(&new).map_err(failed)?;
+        file.try_lock().map_err(|error| failed(error.into()))?;
+        let lock = Self {
+            file: Mutex::new(file),
+            path: path.clone(),
+        };
+        lock.say(None)?;
+        std::fs::rename(&new, &path).map_err(failed)?;
         Ok(lock)
     }
 
@@ -89,6 +107,23 @@ pub fn holder(database: &Path) -> Option<Holder> {
         Err(TryLockError::WouldBlock) => read(&file),
         // Nobody has it; our own lock goes with the file.
         Ok(()) | Err(TryLockError::Error(_)) => None,
+    }
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(path)
+}
+
+/// Whether an open file is the one that has this name now.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The queue in one SQLite file: one writer with group commit, readers beside it.
 
 mod dialect;
+mod epoch;
 mod filesystem;
 mod lock;
 #[path = "../sql/mod.rs"]
@@ -49,6 +50,8 @@ pub struct SqliteConfig {
     pub network_file_system: fn(&Path) -> Option<&'static str>,
     /// Most pages that the file may have; `None`: as many as the disk holds. For tests of a full disk.
     pub max_pages: Option<u32>,
+    /// Whether to shut out a coordinator that has the file and cannot be stopped: it may write nothing from then on.
+    pub take_over: bool,
 }
 
 impl SqliteConfig {
@@ -59,6 +62,7 @@ impl SqliteConfig {
             path: path.into(),
             network_file_system,
             max_pages: None,
+            take_over: false,
         }
     }
 }
@@ -85,8 +89,15 @@ impl SqliteStore {
                 kind: kind.to_owned(),
             });
         }
-        let lock = Lock::take(&config.path)?;
         let named = |error| name_file(error, &config.path);
+        let lock = match Lock::take(&config.path) {
+            Err(StoreError::InUse { .. }) if config.take_over => {
+                // First what counts, then what others see of it.
+                epoch::shut_out(&config).await.map_err(named)?;
+                Lock::take_over(&config.path)?
+            }
+            taken => taken?,
+        };
         let mut conn = connect(&config).await.map_err(named)?;
         let found = newest(&mut conn).await.map_err(named)?;
         schema::check(found, &MIGRATIONS)?;
@@ -95,6 +106,7 @@ impl SqliteStore {
             .await
             .map_err(StoreError::from)
             .map_err(named)?;
+        let epoch = epoch::begin(&mut conn).await.map_err(named)?;
         let reading = SqliteConnectOptions::new()
             .filename(&config.path)
             .read_only(true)
@@ -104,7 +116,7 @@ impl SqliteStore {
             .max_connections(READERS)
             .connect_lazy_with(reading);
         Ok(Self {
-            writer: Writer::start(conn),
+            writer: Writer::start(conn, epoch, config.path.display().to_string()),
             readers,
             lock,
         })

@@ -6,7 +6,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
@@ -15,6 +16,8 @@ use tokio::task::JoinHandle;
 
 use super::super::StoreError;
 use super::super::lane::Lane;
+use super::epoch;
+use crate::fail_point;
 
 /// What an operation does with the connection.
 pub(super) type Operation<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
@@ -44,21 +47,64 @@ enum Outcome {
     Broken,
 }
 
+/// Whose the file is.
+struct Owner {
+    /// The epoch that began when it was opened.
+    epoch: i64,
+    path: String,
+    /// Set once the epoch was found to be over.
+    superseded: AtomicBool,
+}
+
+impl Owner {
+    /// Asserts the epoch, inside a transaction.
+    async fn assert(&self, conn: &mut SqliteConnection) -> Result<(), StoreError> {
+        if !self.superseded.load(Ordering::Relaxed) {
+            if epoch::is_current(conn, self.epoch).await? {
+                return Ok(());
+            }
+            self.superseded.store(true, Ordering::Relaxed);
+        }
+        Err(self.superseded())
+    }
+
+    fn superseded(&self) -> StoreError {
+        StoreError::Superseded {
+            path: self.path.clone(),
+        }
+    }
+
+    /// Why an operation was not even tried.
+    fn closed(&self) -> StoreError {
+        if self.superseded.load(Ordering::Relaxed) {
+            return self.superseded();
+        }
+        StoreError::Unavailable("the store is closed".to_owned())
+    }
+}
+
 /// Hands operations to the writer's task.
 pub(super) struct Writer {
     lanes: Mutex<Option<[mpsc::Sender<Command>; Lane::COUNT]>>,
+    owner: Arc<Owner>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Writer {
-    /// Starts the task that owns the connection.
-    pub(super) fn start(conn: SqliteConnection) -> Self {
+    /// Starts the task that owns the connection, for as long as the file is of this epoch.
+    pub(super) fn start(conn: SqliteConnection, epoch: i64, path: String) -> Self {
+        let owner = Arc::new(Owner {
+            epoch,
+            path,
+            superseded: AtomicBool::new(false),
+        });
         let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..Lane::COUNT).map(|_| mpsc::channel(WAITING)).unzip();
         let senders = senders.try_into().expect("as many as there are lanes");
-        let task = tokio::spawn(run(conn, receivers));
+        let task = tokio::spawn(run(conn, receivers, Arc::clone(&owner)));
         Self {
             lanes: Mutex::new(Some(senders)),
+            owner,
             task: Mutex::new(Some(task)),
         }
     }
@@ -69,7 +115,7 @@ impl Writer {
         T: Send + 'static,
         F: for<'c> Fn(&'c mut SqliteConnection) -> Operation<'c, T> + Send + 'static,
     {
-        let closed = || StoreError::Unavailable("the store is closed".to_owned());
+        let closed = || self.owner.closed();
         let (answer, answered) = oneshot::channel();
         let command: Command =
             Box::new(move |conn| Box::pin(async move { settle(operation(conn).await, answer) }));
@@ -130,10 +176,14 @@ fn settle<T: Send + 'static>(
 }
 
 /// The task: ends when all senders are gone and nothing is waiting.
-async fn run(mut conn: SqliteConnection, mut lanes: Vec<mpsc::Receiver<Command>>) {
+async fn run(
+    mut conn: SqliteConnection,
+    mut lanes: Vec<mpsc::Receiver<Command>>,
+    owner: Arc<Owner>,
+) {
     let mut group = Vec::with_capacity(GROUP);
     while gather(&mut lanes, &mut group).await {
-        let (answers, commit) = commit(&mut conn, &mut group).await;
+        let (answers, commit) = commit(&mut conn, &mut group, &owner).await;
         for answer in answers {
             answer(commit.as_ref().copied().map_err(again));
         }
@@ -195,9 +245,10 @@ async fn gather(lanes: &mut [mpsc::Receiver<Command>], group: &mut Vec<Command>)
 async fn commit(
     conn: &mut SqliteConnection,
     group: &mut Vec<Command>,
+    owner: &Owner,
 ) -> (Vec<Answer>, Result<(), StoreError>) {
     let mut answers = Vec::with_capacity(group.len());
-    let result = attempt(conn, group, &mut answers).await;
+    let result = attempt(conn, group, &mut answers, owner).await;
     if let Err(error) = &result {
         tracing::error!(%error, "a group of writes was not committed");
         // Nothing to roll back is no news here.
@@ -212,8 +263,10 @@ async fn attempt(
     conn: &mut SqliteConnection,
     group: &mut Vec<Command>,
     answers: &mut Vec<Answer>,
+    owner: &Owner,
 ) -> Result<(), StoreError> {
     sqlx::query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
+    owner.assert(conn).await?;
     let alone = group.len() == 1;
     for command in group.drain(..) {
         if !alone {
@@ -244,6 +297,8 @@ async fn attempt(
             }
         }
     }
+    fail_point::pass("before-commit");
     sqlx::query("COMMIT").execute(&mut *conn).await?;
+    fail_point::pass("after-commit");
     Ok(())
 }

@@ -7,6 +7,7 @@ mod lease;
 mod life;
 mod query;
 mod repeat;
+mod several;
 mod stale;
 mod sweeps;
 mod world;

@@ -90,6 +90,25 @@ impl World {
         Self::on(store, clock, config, Arc::new(folder))
     }
 
+    /// One of several coordinators of a PostgreSQL database and a folder, its own clock so far ahead. Time goes by itself here.
+    pub(crate) async fn beside(
+        url: &str,
+        folder: &Arc<TempDir>,
+        number: u64,
+        ahead_ms: i64,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let mut config = Config::new(folder.path().join("artifacts"));
+        config.database = Some(url.to_owned());
+        change(&mut config);
+        let store = descent_coordinator::open_store(url).await.unwrap();
+        let time = Timestamp(1_700_000_000_000).plus_ms(ahead_ms);
+        let clock = Arc::new(ManualClock::new(time));
+        let world = Self::on(store, clock, config, Arc::clone(folder));
+        world.next_id.store(number << 32, Ordering::SeqCst);
+        world
+    }
+
     fn on(
         store: Arc<dyn Store>,
         clock: Arc<ManualClock>,

@@ -227,6 +227,7 @@ impl Fixture {
         let sweep = self.submit(&new_sweep(name, to)).await;
         let slice = Slice {
             sweep,
+            edition: self.row(name).await.edition,
             from: 0,
             to,
             trials,

@@ -249,15 +249,13 @@ impl World {
                 let Some(&sweep) = self.sweeps.get(name) else {
                     return String::new();
                 };
-                let cursor = store
-                    .sweep(NAMES[*name])
-                    .await
-                    .unwrap()
-                    .map_or(0, |row| row.cursor);
+                let row = store.sweep(NAMES[*name]).await.unwrap();
+                let (cursor, edition) = row.map_or((0, 1), |row| (row.cursor, row.edition));
                 let from = cursor + u64::from(*stale);
                 let trials = (*first..(first + length).min(TRIALS)).map(trial).collect();
                 let slice = Slice {
                     sweep,
+                    edition,
                     from,
                     to: from + length,
                     trials,
@@ -269,7 +267,9 @@ impl World {
                 let Some(&sweep) = self.sweeps.get(name) else {
                     return String::new();
                 };
-                told(store.drop_absent(sweep, now).await)
+                let row = store.sweep(NAMES[*name]).await.unwrap();
+                let edition = row.map_or(1, |row| row.edition);
+                told(store.drop_absent(sweep, edition, now).await)
             }
             Op::Steer { name, steer, again } => {
                 let answer = store.steer(fresh, NAMES[*name], *steer, now).await;

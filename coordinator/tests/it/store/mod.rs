@@ -2,6 +2,7 @@
 
 mod fixture;
 mod history;
+mod leader;
 mod reading;
 mod share;
 mod sqlite;

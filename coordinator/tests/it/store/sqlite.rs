@@ -145,6 +145,7 @@ async fn a_full_disk_loses_nothing_that_was_acknowledged() {
     let trials = (0..1000).map(new_trial).collect();
     let slice = Slice {
         sweep: id,
+        edition: 1,
         from: 0,
         to: 1000,
         trials,

@@ -9,6 +9,7 @@ super::on_every_engine!(
     a_slice_that_comes_twice_counts_once,
     two_sweeps_share_a_trial_and_neither_takes_it_from_the_other,
     an_edited_sweep_keeps_what_it_still_names,
+    what_was_begun_for_an_edition_that_was_replaced_changes_nothing,
     a_cancelled_sweep_can_be_taken_up_again,
     the_more_urgent_sweep_goes_first,
     names_that_cannot_be_are_refused,
@@ -19,6 +20,7 @@ async fn a_slice_that_comes_twice_counts_once(f: &Fixture) {
     let trials = || (0..4).map(new_trial).collect();
     let first = Slice {
         sweep,
+        edition: 1,
         from: 0,
         to: 4,
         trials: trials(),
@@ -31,6 +33,7 @@ async fn a_slice_that_comes_twice_counts_once(f: &Fixture) {
     // The rest of the points are the same trials.
     let rest = Slice {
         sweep,
+        edition: 1,
         from: 4,
         to: 8,
         trials: trials(),
@@ -104,7 +107,7 @@ async fn an_edited_sweep_keeps_what_it_still_names(f: &Fixture) {
     let sweep = f
         .sweep_of("s", vec![new_trial(0), new_trial(2), new_trial(3)])
         .await;
-    assert_eq!(f.store.drop_absent(sweep, T0).await.unwrap(), 1);
+    assert_eq!(f.store.drop_absent(sweep, 2, T0).await.unwrap(), 1);
     let (succeeded, ready) = (TrialState::Succeeded, TrialState::Ready);
     assert_eq!(
         f.states(0..4).await,
@@ -162,6 +165,7 @@ async fn the_more_urgent_sweep_goes_first(f: &Fixture) {
         .expand(
             &Slice {
                 sweep,
+                edition: 1,
                 from: 0,
                 to: 2,
                 trials,
@@ -195,4 +199,39 @@ async fn names_that_cannot_be_are_refused(f: &Fixture) {
         .submit(f.request(), &new_sweep("a-b", 0), IfExists::Refuse, T0)
         .await;
     assert!(matches!(again, Err(StoreError::Conflict(_))));
+}
+
+async fn what_was_begun_for_an_edition_that_was_replaced_changes_nothing(f: &Fixture) {
+    f.sweep_of("s", vec![new_trial(0)]).await;
+    let seen = f.row("s").await;
+    let sweep = f.submit(&new_sweep("s", 1)).await;
+    let now = f.row("s").await;
+    assert_eq!((seen.edition, now.edition), (1, 2));
+    let slice = |edition| Slice {
+        sweep,
+        edition,
+        from: 0,
+        to: 1,
+        trials: vec![new_trial(1)],
+        last: true,
+    };
+    // Another coordinator that has not seen the edit: neither its points nor its tidying up.
+    f.store.expand(&slice(seen.edition), T0).await.unwrap();
+    assert_eq!(
+        f.store.drop_absent(sweep, seen.edition, T0).await.unwrap(),
+        0
+    );
+    let row = f.row("s").await;
+    assert_eq!((row.cursor, row.state), (0, SweepState::Expanding));
+    assert_eq!(row.counts.get(&TrialState::Ready), Some(&1));
+    // Nor an edit of what it saw.
+    let exists = IfExists::ReplaceEdition(seen.edition);
+    let edit = new_sweep("s", 1);
+    let answer = f.store.submit(f.request(), &edit, exists, T0);
+    assert!(matches!(answer.await, Err(StoreError::Conflict(_))));
+    let exists = IfExists::ReplaceEdition(now.edition);
+    let answer = f.store.submit(f.request(), &edit, exists, T0);
+    assert_eq!(answer.await.unwrap(), sweep);
+    f.store.expand(&slice(3), T0).await.unwrap();
+    assert_eq!(f.row("s").await.counts.get(&TrialState::Ready), Some(&2));
 }

@@ -20,6 +20,7 @@ async fn fill(f: &Fixture) {
     let trials = (20..22).map(new_trial).collect();
     let slice = descent_coordinator::store::Slice {
         sweep,
+        edition: 1,
         from: 0,
         to: 2,
         trials,
@@ -189,6 +190,7 @@ async fn build(f: &Fixture) {
     let sweep = f.submit(&sweep).await;
     let slice = descent_coordinator::store::Slice {
         sweep,
+        edition: 1,
         from: 0,
         to: 2,
         trials: (0..2).map(new_trial).collect(),
@@ -264,6 +266,7 @@ async fn detailed(f: &Fixture, name: &str, experiment: &str, details: [Details; 
     };
     let slice = descent_coordinator::store::Slice {
         sweep,
+        edition: 1,
         from: 0,
         to: 2,
         trials: (first..first + 2).map(new_trial).collect(),
