@@ -123,7 +123,7 @@ fn split(url: &str) -> (String, String) {
     (format!("{}/", &base[..end]), query)
 }
 
-fn binaries() -> Option<PathBuf> {
+pub(crate) fn binaries() -> Option<PathBuf> {
     let has_server =
         |folder: &PathBuf| folder.join("initdb").exists() && folder.join("pg_ctl").exists();
     if let Some(folder) = std::env::var_os("PG_BIN") {
@@ -146,7 +146,7 @@ fn binaries() -> Option<PathBuf> {
 }
 
 /// Whose processes the server's are: PostgreSQL refuses to run as root.
-fn account() -> Option<(u32, u32)> {
+pub(crate) fn account() -> Option<(u32, u32)> {
     if fs::metadata("/proc/self").ok()?.uid() != 0 {
         return None;
     }
