@@ -54,6 +54,15 @@ impl Failed {
         .into()
     }
 
+    /// It worked, but some trials have no result.
+    pub(crate) fn incomplete(message: impl Into<String>) -> anyhow::Error {
+        Self {
+            exit: Exit::Incomplete,
+            message: message.into(),
+        }
+        .into()
+    }
+
     /// Something is out of reach.
     pub(crate) fn unreachable(message: impl Into<String>) -> anyhow::Error {
         Self {

@@ -63,6 +63,7 @@ pub(crate) fn rows(sweeps: &[v1::Sweep]) -> Rows {
         ("progress", Form::Share),
         ("workers", Form::Count),
         ("first_failure", Form::Text),
+        ("pause_reason", Form::Text),
     ]);
     for sweep in sweeps {
         let of = |state| Cell::Int(i64::try_from(count(sweep, state)).unwrap_or(i64::MAX));
@@ -83,6 +84,7 @@ pub(crate) fn rows(sweeps: &[v1::Sweep]) -> Rows {
             Cell::Real(share(sweep)),
             Cell::Int(i64::from(sweep.workers)),
             sweep.first_failure.clone().map_or(Cell::Null, Cell::Text),
+            sweep.pause_reason.clone().map_or(Cell::Null, Cell::Text),
         ]);
     }
     rows
@@ -117,7 +119,9 @@ pub(crate) fn line(sweep: &v1::Sweep, share: f64, rest: Option<Duration>) -> Str
     if lost > 0 {
         line.push_str(&format!(", {lost} without a result"));
     }
-    if let Some(rest) = rest {
+    if let Some(reason) = &sweep.pause_reason {
+        line.push_str(&format!(", paused because {reason}"));
+    } else if let Some(rest) = rest {
         line.push_str(&format!(", about {} left", eta::human(rest)));
     }
     line

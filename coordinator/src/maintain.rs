@@ -69,6 +69,9 @@ pub(crate) async fn run(service: Arc<Service>, health: HealthReporter) {
             }
         };
         health.set_service_status("", serving).await;
+        if service.leads() && serving == ServingStatus::Serving {
+            bury(&service).await;
+        }
         if service.leads() && collected.elapsed() >= timing.collect {
             collected = Instant::now();
             collect(&service).await;
@@ -86,6 +89,9 @@ pub(crate) async fn run(service: Arc<Service>, health: HealthReporter) {
 /// Sets the clock and stands for election. Answers whether the upkeep is this coordinator's.
 async fn elect(service: &Service, term: &mut Option<i64>) -> Result<bool, StoreError> {
     service.clock.set(service.store.as_ref()).await?;
+    // Whoever leads, every coordinator tells its own workers.
+    service.renew_orders().await?;
+    service.progress().tidy(service.now());
     let (me, ms) = (service.name.clone(), millis(service.config.timing.lead));
     let elected = service
         .call(|store, _| async move { store.lead(&me, ms).await })
@@ -127,6 +133,28 @@ async fn round(service: &Service, last: Option<Timestamp>) -> Result<Maintained,
 /// the machine slept, the database hung, or the clock was set (forwards or back).
 fn stalled(last: Timestamp, now: Timestamp, every: Duration, lease: Duration) -> bool {
     now < last || now > last.plus_ms(millis(every) + millis(lease) / 2)
+}
+
+/// Removes what deleted sweeps left, a slice at a time, so that nobody waits long in between.
+async fn bury(service: &Service) {
+    /// About 10 ms of work.
+    const SLICE: u32 = 200;
+    /// The next round goes on.
+    const LONGEST: Duration = Duration::from_secs(1);
+    let begun = Instant::now();
+    while begun.elapsed() < LONGEST && !service.draining.is_cancelled() {
+        let buried = service
+            .call(|store, _| async move { store.bury(SLICE).await })
+            .await;
+        match buried {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) => {
+                drop(status::of_store(&error)); // says it
+                return;
+            }
+        }
+    }
 }
 
 /// Removes files that nothing refers to.

@@ -87,6 +87,7 @@ impl Points {
             axes: serde_json::Value::Object(axes).to_string(),
             ord: signed(point.rank),
             time_limit_ms: run.time_limit_s.saturating_mul(1000),
+            stall_ms: run.stall_ms(),
             max_failures: run.max_failures,
             checkpoint_ms: run.checkpoint_s.saturating_mul(1000),
             checkpoint_epochs: run.checkpoint_epochs,

@@ -1,8 +1,8 @@
 //! What all parts of a running coordinator share.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use descent_spec::id::Timestamp;
@@ -15,10 +15,12 @@ use tracing::Instrument as _;
 use crate::artifacts::Artifacts;
 use crate::clock::QueueClock;
 use crate::config::Config;
+use crate::core::conduct::Conduct;
+use crate::core::progress::Progress;
 use crate::fail_point;
 use crate::reader::Reader;
 use crate::rpc::{Replies, status};
-use crate::store::{Store, StoreError};
+use crate::store::{Orders, Store, StoreError};
 
 /// A running coordinator.
 pub(crate) struct Service {
@@ -49,6 +51,12 @@ pub(crate) struct Service {
     pub(crate) superseded: CancellationToken,
     /// Answers `Query`; opened when it is first asked.
     pub(crate) reader: OnceCell<Reader>,
+    /// How far the trials are that workers of this coordinator have in training.
+    pub(crate) progress: Mutex<Progress>,
+    /// How its workers fare.
+    pub(crate) conduct: Mutex<Conduct>,
+    /// What sessions are told beyond their trials, as of the last round of upkeep.
+    pub(crate) orders: Mutex<Orders>,
 }
 
 impl Service {
@@ -74,6 +82,9 @@ impl Service {
             leading: AtomicBool::new(false),
             superseded: CancellationToken::new(),
             reader: OnceCell::new(),
+            progress: Mutex::default(),
+            conduct: Mutex::default(),
+            orders: Mutex::default(),
         }
     }
 
@@ -89,6 +100,31 @@ impl Service {
     /// When a session that is heard of now counts as silent.
     pub(crate) fn lease_until(&self) -> Timestamp {
         self.now().plus_ms(millis(self.config.timing.lease))
+    }
+
+    /// How far trials are.
+    pub(crate) fn progress(&self) -> MutexGuard<'_, Progress> {
+        // Nothing in there panics half way through a change; nor in the two below.
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How workers fare.
+    pub(crate) fn conduct(&self) -> MutexGuard<'_, Conduct> {
+        self.conduct.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What sessions are told beyond their trials.
+    pub(crate) fn orders(&self) -> MutexGuard<'_, Orders> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks up what sessions are to be told.
+    pub(crate) async fn renew_orders(&self) -> Result<(), StoreError> {
+        let orders = self
+            .call(|store, now| async move { store.orders(now).await })
+            .await?;
+        *self.orders() = orders;
+        Ok(())
     }
 
     /// Runs a store call to its end, whatever becomes of the caller: a client that goes away drops the call's future, and

@@ -86,6 +86,8 @@ pub enum Directive {
     Fenced,
     /// Go on, and commit a checkpoint soon.
     CheckpointNow,
+    /// Commit a checkpoint and hand the trial back, without charge: for now nobody wants it trained, or not here.
+    Release,
 }
 
 /// What a worker shall do with its session.

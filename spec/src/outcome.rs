@@ -99,6 +99,8 @@ words!(
         Device = "device",
         /// The trainer panicked: a bug.
         Panic = "panic",
+        /// No step was made for too long, though the worker's process lives.
+        Stalled = "stalled",
     }
 );
 
@@ -107,7 +109,7 @@ impl FailureKind {
     #[must_use]
     pub const fn is_retryable(self) -> bool {
         match self {
-            Self::OutOfMemory | Self::Data | Self::Artifact | Self::Device => true,
+            Self::OutOfMemory | Self::Data | Self::Artifact | Self::Device | Self::Stalled => true,
             Self::TimeLimit | Self::BadSpec | Self::Panic => false,
         }
     }

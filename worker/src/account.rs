@@ -70,6 +70,8 @@ struct State {
     /// Set with the ending and kept: directives concern only what is in training.
     ended: bool,
     checkpoint_wanted: bool,
+    /// The coordinator wants the trial back, where it was saved last.
+    release_wanted: bool,
     epoch: u32,
     step: u64,
 }
@@ -168,7 +170,17 @@ impl Account {
         mem::take(&mut self.lock().checkpoint_wanted)
     }
 
+    /// Whether the coordinator wants the trial back.
+    pub(crate) fn is_wanted_back(&self) -> bool {
+        self.lock().release_wanted
+    }
+
     // --- the heartbeat's side ---
+
+    /// The coordinator wants the trial back, or no longer does.
+    pub(crate) fn want_back(&self, wanted: bool) {
+        self.lock().release_wanted = wanted;
+    }
 
     pub(crate) fn want_checkpoint(&self) {
         self.lock().checkpoint_wanted = true;

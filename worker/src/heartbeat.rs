@@ -101,7 +101,8 @@ fn obey_trial(context: &Context, told: TrialDirective) {
         return;
     };
     match told.directive {
-        Directive::Continue => {}
+        Directive::Continue => account.want_back(false),
+        Directive::Release => account.want_back(true),
         Directive::CheckpointNow => account.want_checkpoint(),
         // An ending that is on its way gets its own answer: this beat may have crossed it.
         Directive::Cancel | Directive::Fenced if account.has_ended() => {}

@@ -8,6 +8,7 @@ pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod db;
 pub(crate) mod delete;
+pub(crate) mod drain;
 pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod import;
@@ -28,6 +29,7 @@ pub(crate) mod verify;
 pub(crate) mod watch;
 #[cfg(feature = "worker")]
 pub(crate) mod worker;
+pub(crate) mod workers;
 
 use crate::exit::Exit;
 use crate::global::Global;
@@ -51,7 +53,7 @@ pub(crate) enum Command {
     Status(status::Args),
     /// The live view of a sweep.
     Watch(watch::Args),
-    /// Stops handing out a sweep's trials; what is in training runs to its end.
+    /// Stops a sweep: nothing more is handed out, and what is in training is saved and handed back.
     Pause(pause::Args),
     /// Hands out a paused sweep's trials again.
     Resume(resume::Args),
@@ -61,6 +63,10 @@ pub(crate) enum Command {
     Delete(delete::Args),
     /// Makes failed or missing trials of a sweep ready again.
     Rerun(rerun::Args),
+    /// The workers that are there: what each holds, who drains, who is quarantined.
+    Workers(workers::Args),
+    /// Asks a worker to save and hand back what it holds, and to exit.
+    Drain(drain::Args),
     /// Why a trial is where it is, and what happened to it.
     Explain(explain::Args),
     /// Read-only SQL over the documented views.
@@ -104,6 +110,8 @@ pub(crate) async fn dispatch(command: Command, global: &Global) -> anyhow::Resul
         Command::Cancel(args) => cancel::run(args, global).await,
         Command::Delete(args) => delete::run(args, global).await,
         Command::Rerun(args) => rerun::run(args, global).await,
+        Command::Workers(args) => workers::run(args, global).await,
+        Command::Drain(args) => drain::run(args, global).await,
         Command::Explain(args) => explain::run(args, global).await,
         Command::Sql(args) => sql::run(args, global).await,
         Command::Export(args) => export::run(args, global).await,

@@ -1,4 +1,4 @@
-//! `descent pause`: stops handing out a sweep's trials.
+//! `descent pause`: stops a sweep, what is in training included.
 
 use descent_proto::v1::PauseRequest;
 
@@ -6,7 +6,8 @@ use crate::command::steer;
 use crate::exit::Exit;
 use crate::global::Global;
 
-/// Stops handing out a sweep's trials; what is in training runs to its end.
+/// Stops a sweep: nothing more is handed out, and what is in training is saved and handed back within a heartbeat, unless another
+/// sweep that runs wants it too. `descent resume` goes on from there.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  descent pause double-descent")]
 pub(crate) struct Args {

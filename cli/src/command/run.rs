@@ -3,21 +3,21 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use descent_proto::v1::{GetRequest, Sweep};
-use descent_spec::state::TrialState;
+use descent_proto::v1::{GetRequest, ResumeRequest, Sweep};
+use descent_spec::state::{SweepState, TrialState};
 use descent_worker::activity::SlotActivity;
 use tokio_util::sync::CancellationToken;
 
 use crate::command::{plot, submit, watch};
 use crate::embedded::{Embedded, LOCAL_WORKER};
 use crate::eta::{self, Eta};
-use crate::exit::Exit;
+use crate::exit::{Exit, Failed};
 use crate::global::{self, Global};
 use crate::local_worker::{LocalWorker, TrainArgs};
 use crate::progress::{Progress, Style};
 use crate::signals::Signals;
 use crate::sweep_file::SweepFile;
-use crate::{output, reach, results, sweep_rows};
+use crate::{output, reach, request, results, sweep_rows};
 
 /// Time between two looks at the sweep: quick enough for a bar, and for a sweep of a second.
 const LOOK: Duration = Duration::from_millis(100);
@@ -75,9 +75,12 @@ async fn train(
     let name = submit::send(&reached, file, global, false, args.yes)
         .await?
         .name;
-    let sweep = look(embedded, &name, global).await?;
+    let mut sweep = look(embedded, &name, global).await?;
     if sweep_rows::is_over(&sweep) {
         return Ok(Some((sweep, None)));
+    }
+    if sweep_rows::state(&sweep) == Some(SweepState::Paused) {
+        sweep = resume(embedded, sweep, global).await?;
     }
     let since = Instant::now();
     let worker = LocalWorker::start(&args.train, &embedded.connection, |config| {
@@ -87,6 +90,21 @@ async fn train(
     worker.shutdown.drain();
     worker.end().await?;
     Ok(followed?.map(|sweep| (sweep, Some(since.elapsed()))))
+}
+
+/// Lets a paused sweep go on: whoever runs it wants it trained.
+async fn resume(embedded: &Embedded, paused: Sweep, global: &Global) -> anyhow::Result<Sweep> {
+    let request = ResumeRequest {
+        request_id: request::id(),
+        sweep: paused.name.clone(),
+    };
+    let answer = embedded.connection.sweeps().resume(request).await;
+    let resumed = answer
+        .map_err(|status| reach::explain(&status, global))?
+        .into_inner()
+        .sweep;
+    output::note(&format!("{} was paused: it goes on", paused.name));
+    Ok(resumed.unwrap_or(paused))
 }
 
 /// Shows progress until the sweep is over (then: its last state) or a signal comes (then: `None`).
@@ -120,6 +138,13 @@ async fn follow(
         if sweep_rows::is_over(&sweep) {
             progress.end(&sweep_rows::line(&sweep, sweep_rows::share(&sweep), None));
             return Ok(Some(sweep));
+        }
+        if let Some(reason) = &sweep.pause_reason {
+            progress.end(&sweep_rows::line(&sweep, share, None));
+            return Err(Failed::incomplete(format!(
+                "{} is paused, because {reason}; mend the cause, then run this again, or raise run.max_alike_failures",
+                sweep.name
+            )));
         }
         if worker.is_over() {
             // Its error is told by whoever waits for its end.

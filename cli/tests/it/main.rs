@@ -7,6 +7,7 @@ mod deploy;
 mod experiments;
 mod harness;
 mod kill;
+mod operations;
 #[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 #[path = "../../../coordinator/tests/it/postgres.rs"]
 mod postgres;

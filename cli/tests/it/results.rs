@@ -55,6 +55,7 @@ fn trial(index: usize, width: i64, seed: i64) -> NewTrial {
         axes: format!(r#"{{"seed":{seed},"width":{width}}}"#),
         ord: index as i64,
         time_limit_ms: 0,
+        stall_ms: 600_000,
         max_failures: 3,
         checkpoint_ms: 30_000,
         checkpoint_epochs: 0,
@@ -106,6 +107,7 @@ async fn submitted(url: &str) -> Arc<dyn Store> {
         data: "{}".to_owned(),
         points: points.len() as u64,
         cost_total: points.len() as f64,
+        max_alike_failures: 0,
         priority: 0,
         axes: ["width", "seed"]
             .map(|name| Axis {

@@ -45,6 +45,39 @@ fn a_damaged_file_and_a_missing_one_are_found() {
 }
 
 #[test]
+fn an_edited_file_says_what_it_adds_keeps_and_removes_and_does_it() {
+    let sandbox = finished();
+    let edited = SMALL
+        .replace("epochs = 600", "epochs = 6")
+        .replace("width = [1, 3, 8, 40]", "width = [1, 3, 8, 9, 10]");
+    sandbox.file("sweep.toml", &edited);
+    let answer = "sweep,added,kept,removed\nsmall,8,12,4\n";
+    assert_eq!(
+        sandbox.ok("--format csv submit sweep.toml --dry-run"),
+        answer
+    );
+    let refused = sandbox.run("submit sweep.toml");
+    assert_eq!(refused.status.code(), Some(2));
+    let told = crate::harness::stderr(&refused);
+    for part in ["lost 4 of the points", "added 8, kept 12", "--yes"] {
+        assert!(told.contains(part), "{told}");
+    }
+    assert!(
+        sandbox
+            .ok("--format csv status small")
+            .contains("small,finished,16,16,16")
+    );
+    assert_eq!(sandbox.ok("--format csv submit sweep.toml --yes"), answer);
+    sandbox.ok("run sweep.toml --workers 2 --progress none --no-figure");
+    assert!(
+        sandbox
+            .ok("--format csv status small")
+            .contains("small,finished,20,20,20")
+    );
+    sandbox.ok("verify small");
+}
+
+#[test]
 fn a_backup_is_whole_and_never_overwrites() {
     let sandbox = finished();
     sandbox.ok("db backup copy");

@@ -12,8 +12,12 @@
 //! Expiry is soft: a trial whose lease ran out is `ready` and *suspect*, its attempt number unchanged. Its worker keeps the
 //! right to write about it until somebody else claims it, and only that claim revokes.
 
+pub mod breaker;
+pub mod conduct;
 pub mod fence;
 pub mod lease;
+pub mod poison;
+pub mod progress;
 pub mod retry;
 pub mod share;
 pub mod sweep;

@@ -8,7 +8,7 @@ use descent_spec::outcome::FailureKind;
 pub struct RetryPolicy {
     /// Failures after which a trial is given up.
     pub max_failures: u32,
-    /// Lost leases after which a trial is poisoned; `None`: never.
+    /// Lost attempts after which a trial is poisoned ([`super::poison`] says on how many workers); `None`: never.
     pub max_crashes: Option<u32>,
     /// Upper end of the first delay.
     pub first_delay_ms: u32,
@@ -20,7 +20,7 @@ impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             max_failures: 3,
-            max_crashes: None,
+            max_crashes: Some(5),
             first_delay_ms: 1_000,
             longest_delay_ms: 300_000,
         }
@@ -51,12 +51,30 @@ pub fn after_failure(
     if !kind.is_retryable() || failures.saturating_add(1) >= policy.max_failures {
         return Retry::GiveUp;
     }
-    Retry::At(now.plus_ms(delay_ms(failures, policy, uniform)))
+    Retry::At(now.plus_ms(delay_ms(kind, failures, policy, uniform)))
+}
+
+/// How much longer than others a kind of failure waits: as long as its cause may take to go away.
+const fn patience(kind: FailureKind) -> u64 {
+    match kind {
+        // Somebody has to fetch it.
+        FailureKind::Data => 30,
+        // A disk or a link that recovers.
+        FailureKind::Artifact => 5,
+        // Another worker may take it at once, or it is not tried again.
+        FailureKind::OutOfMemory
+        | FailureKind::Device
+        | FailureKind::Stalled
+        | FailureKind::TimeLimit
+        | FailureKind::BadSpec
+        | FailureKind::Panic => 1,
+    }
 }
 
 /// The delay after `failures` earlier failures, in milliseconds.
-fn delay_ms(failures: u32, policy: &RetryPolicy, uniform: f64) -> i64 {
-    let doubled = u64::from(policy.first_delay_ms) << failures.min(31);
+fn delay_ms(kind: FailureKind, failures: u32, policy: &RetryPolicy, uniform: f64) -> i64 {
+    let first = u64::from(policy.first_delay_ms) * patience(kind);
+    let doubled = first << failures.min(16);
     let upper = doubled.min(u64::from(policy.longest_delay_ms));
     // At most 2³² − 1, so both conversions are exact; a float cast saturates, and NaN is 0.
     (uniform.clamp(0.0, 1.0) * upper as f64) as i64
@@ -78,6 +96,27 @@ mod tests {
             FailureKind::Panic,
         ] {
             assert_eq!(after_failure(kind, 0, &policy, 0.5, NOW), Retry::GiveUp);
+        }
+    }
+
+    #[test]
+    fn every_kind_has_its_own_way_on() {
+        let policy = RetryPolicy::default();
+        let first = |kind| match after_failure(kind, 0, &policy, 1.0, NOW) {
+            Retry::At(at) => Some(at.0 - NOW.0),
+            Retry::GiveUp => None,
+        };
+        for (kind, expected) in [
+            (FailureKind::OutOfMemory, Some(1_000)),
+            (FailureKind::TimeLimit, None),
+            (FailureKind::BadSpec, None),
+            (FailureKind::Data, Some(30_000)),
+            (FailureKind::Artifact, Some(5_000)),
+            (FailureKind::Device, Some(1_000)),
+            (FailureKind::Panic, None),
+            (FailureKind::Stalled, Some(1_000)),
+        ] {
+            assert_eq!(first(kind), expected, "{kind}");
         }
     }
 

@@ -11,7 +11,7 @@ mod table;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use descent_spec::id::{Identity, SweepId};
+use descent_spec::id::{Identity, SweepId, Timestamp};
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 
@@ -114,6 +114,24 @@ impl Reader {
                 store::postgres::finished(&mut *pool.acquire().await?, identities).await
             }
         }
+    }
+
+    /// Workers that get no trials for a while, by name, with the reason.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn quarantined(&self, now: Timestamp) -> Result<Vec<(String, String)>, StoreError> {
+        const MOST: usize = 10_000;
+        let query = format!(
+            "SELECT worker, reason FROM quarantine WHERE until_at > {} ORDER BY worker",
+            now.0
+        );
+        let told = |row: Vec<Cell>| match <[Cell; 2]>::try_from(row) {
+            Ok([Cell::Text(worker), Cell::Text(reason)]) => Some((worker, reason)),
+            _ => None,
+        };
+        let table = self.query(&query, MOST).await?;
+        Ok(table.rows.into_iter().filter_map(told).collect())
     }
 
     /// Closes the connections.

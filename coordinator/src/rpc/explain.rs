@@ -4,15 +4,21 @@ use descent_proto::v1;
 use descent_spec::id::Timestamp;
 use descent_spec::state::TrialState;
 
-use crate::store::{AttemptRow, Explanation};
+use crate::core::progress::Seen;
+use crate::store::{AttemptRow, Explanation, Needs, WorkerRow};
 
 /// The whole answer.
-pub(super) fn answer(explanation: Explanation, now: Timestamp) -> v1::ExplainResponse {
+pub(super) fn answer(
+    explanation: Explanation,
+    seen: Option<Seen>,
+    workers: &[WorkerRow],
+    now: Timestamp,
+) -> v1::ExplainResponse {
     v1::ExplainResponse {
         trial: explanation.trial.0,
         identity: explanation.identity.0.to_vec(),
         state: v1::TrialState::from(explanation.state).into(),
-        reason: reason(&explanation, now),
+        reason: reason(&explanation, seen, workers, now),
         params: explanation.params,
         attempts: explanation
             .attempts
@@ -22,8 +28,9 @@ pub(super) fn answer(explanation: Explanation, now: Timestamp) -> v1::ExplainRes
                 worker: row.worker,
                 started_at_ms: row.started_at.0,
                 ended_at_ms: row.ended_at.map(|at| at.0),
+                message: row.message.or_else(|| cause(&row.outcome)),
                 outcome: row.outcome,
-                message: row.message,
+                failure: row.failure,
             })
             .collect(),
         sweeps: explanation.sweeps,
@@ -31,18 +38,19 @@ pub(super) fn answer(explanation: Explanation, now: Timestamp) -> v1::ExplainRes
 }
 
 /// One or two sentences: where it is, why, and what would change it.
-fn reason(of: &Explanation, now: Timestamp) -> String {
+fn reason(of: &Explanation, seen: Option<Seen>, workers: &[WorkerRow], now: Timestamp) -> String {
     let last = of.attempts.last();
     let failed = of.attempts.iter().rev().find(|row| row.outcome == "failed");
     let mut text = match of.state {
         TrialState::Blocked => blocked(of),
-        TrialState::Ready => ready(of, last, now),
+        TrialState::Ready => format!("{}{}", ready(of, last, now), obstacle(&of.needs, workers)),
         TrialState::Leased => match last {
             Some(row) => format!(
-                "Attempt {} is being trained by {} since {} ago.",
+                "Attempt {} is being trained by {} since {} ago.{}",
                 row.attempt,
                 row.worker,
-                span(now, row.started_at)
+                span(now, row.started_at),
+                speed(seen, now)
             ),
             None => "A worker trains it.".to_owned(),
         },
@@ -79,8 +87,122 @@ fn reason(of: &Explanation, now: Timestamp) -> String {
     };
     if of.held_back {
         text.push_str(" All sweeps that want it are paused: `descent resume SWEEP` hands it out.");
+        for pause in &of.pauses {
+            text.push_str(&format!(" Paused because {pause}."));
+        }
     }
     text
+}
+
+/// How far it is and how fast, as its worker told.
+fn speed(seen: Option<Seen>, now: Timestamp) -> String {
+    let Some(seen) = seen else {
+        return String::new();
+    };
+    let mut text = format!(
+        " Its worker was heard of {} ago: epoch {}, step {}",
+        span(now, seen.beat_at),
+        seen.epoch,
+        seen.step
+    );
+    if seen.still_ms >= 30_000 {
+        text.push_str(&format!(", no step for {} s", seen.still_ms / 1000));
+    }
+    if let Some(speed) = seen.steps_per_s {
+        text.push_str(&format!(", {speed:.1} steps/s"));
+        if let Some((median, likes)) = seen.likes {
+            let slow = if speed * 2.0 < median {
+                "; it is slow"
+            } else {
+                ""
+            };
+            text.push_str(&format!(
+                " (median of {likes} like it in training: {median:.1}{slow})"
+            ));
+        }
+    }
+    text.push('.');
+    text
+}
+
+/// Why no worker that is there can take it, if none can.
+fn obstacle(needs: &Needs, workers: &[WorkerRow]) -> String {
+    let there: Vec<&WorkerRow> = workers.iter().filter(|row| !row.expired).collect();
+    if there.is_empty() {
+        return " No worker is connected.".to_owned();
+    }
+    let all = there.len();
+    let of = if all == 1 {
+        "The one worker that is there".to_owned()
+    } else {
+        format!("None of the {all} workers")
+    };
+    let lacks = |what: &str| {
+        let not = if all == 1 { "does not have" } else { "has" };
+        format!(" {of} {not} {what}.")
+    };
+    let kind = |row: &WorkerRow| row.device.split(':').next().unwrap_or_default().to_owned();
+    let mut left = there;
+    left.retain(|row| {
+        let device = needs.device.as_str();
+        device.is_empty() || device == row.device || device == kind(row)
+    });
+    if left.is_empty() {
+        return lacks(&format!(
+            "the device `{}` that its sweep asks for",
+            needs.device
+        ));
+    }
+    left.retain(|row| {
+        needs.instruction_set.is_empty() || needs.instruction_set == row.instruction_set
+    });
+    if left.is_empty() {
+        let set = &needs.instruction_set;
+        return lacks(&format!(
+            "the instruction set `{set}` that its sweep asks for"
+        ));
+    }
+    left.retain(|row| row.data.contains(&needs.data));
+    if left.is_empty() {
+        let what = format!(
+            "its data set ({}): --data-dir, or `descent data fetch` there",
+            needs.data
+        );
+        return lacks(&what);
+    }
+    let quarantined = left.iter().find_map(|row| {
+        let (_, reason) = row.quarantine.as_ref()?;
+        Some(format!("{}: {reason}", row.worker))
+    });
+    left.retain(|row| row.quarantine.is_none() && !row.draining);
+    if left.is_empty() {
+        return match quarantined {
+            Some(quarantined) => {
+                format!(" Every worker that could train it is quarantined ({quarantined}).")
+            }
+            None => " Every worker that could train it is draining.".to_owned(),
+        };
+    }
+    let most = left.iter().map(|row| row.memory).max().unwrap_or_default();
+    if most < needs.memory {
+        return format!(
+            " It takes about {} MiB, and no worker that could train it has more than {} MiB: one of those is given it and fails it.",
+            needs.memory >> 20,
+            most >> 20
+        );
+    }
+    String::new()
+}
+
+/// What an attempt that nobody left a message about came to.
+fn cause(outcome: &str) -> Option<String> {
+    let cause = match outcome {
+        "lost" => "its worker fell silent, and another one took the trial",
+        "released" => "handed back without charge",
+        "suspect" => "its worker has fallen silent",
+        _ => return None,
+    };
+    Some(cause.to_owned())
 }
 
 fn blocked(of: &Explanation) -> String {
@@ -114,7 +236,7 @@ fn ready(of: &Explanation, last: Option<&AttemptRow>, now: Timestamp) -> String 
                 row.worker
             )
         }
-        _ => format!("It waits for a worker that has its data: {place}."),
+        _ => format!("It waits for a worker: {place}."),
     }
 }
 
@@ -153,7 +275,7 @@ fn span(later: Timestamp, earlier: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use descent_spec::id::{AttemptNumber, Identity, TrialId};
+    use descent_spec::id::{AttemptNumber, ContentHash, Identity, SessionId, TrialId};
 
     use super::*;
 
@@ -172,6 +294,13 @@ mod tests {
             ahead: 0,
             attempts: Vec::new(),
             sweeps: vec!["smoke".into()],
+            pauses: Vec::new(),
+            needs: Needs {
+                data: ContentHash([1; 32]),
+                device: String::new(),
+                instruction_set: String::new(),
+                memory: 8 << 20,
+            },
         }
     }
 
@@ -182,6 +311,7 @@ mod tests {
             started_at: NOW.plus_ms(-90_000),
             ended_at: None,
             outcome: outcome.into(),
+            failure: None,
             message: message.map(Into::into),
         }
     }
@@ -190,8 +320,86 @@ mod tests {
     fn check(state: TrialState, change: impl FnOnce(&mut Explanation), parts: &[&str]) {
         let mut of = explanation(state);
         change(&mut of);
-        let text = reason(&of, NOW);
+        let text = reason(&of, None, &[], NOW);
         for part in parts {
+            assert!(text.contains(part), "{text:?} should say {part:?}");
+        }
+    }
+
+    fn worker() -> WorkerRow {
+        WorkerRow {
+            session: SessionId([1; 16]),
+            worker: "node7/42".into(),
+            device: "cpu".into(),
+            instruction_set: "avx2".into(),
+            slots: 1,
+            memory: 1 << 30,
+            data: vec![ContentHash([1; 32])],
+            trials: 0,
+            opened_at: NOW,
+            lease_until: NOW,
+            expired: false,
+            draining: false,
+            quarantine: None,
+        }
+    }
+
+    #[test]
+    fn who_cannot_take_it_is_told_with_the_reason() {
+        let check = |change: &dyn Fn(&mut Needs, &mut WorkerRow), part: &str| {
+            let (mut of, mut row) = (explanation(TrialState::Ready), worker());
+            change(&mut of.needs, &mut row);
+            let text = reason(&of, None, &[row], NOW);
+            let told = part.is_empty() || text.contains(part);
+            assert!(told, "{text:?} should say {part:?}");
+            text.len()
+        };
+        let plain = check(&|_, _| (), "");
+        type Change<'a> = &'a dyn Fn(&mut Needs, &mut WorkerRow);
+        let cases: [(Change<'_>, &str); 7] = [
+            (&|_, row| row.expired = true, "No worker is connected"),
+            (
+                &|needs, _| needs.device = "cuda".into(),
+                "the device `cuda`",
+            ),
+            (
+                &|needs, _| needs.instruction_set = "avx512".into(),
+                "instruction set `avx512`",
+            ),
+            (&|_, row| row.data.clear(), "its data set (0101"),
+            (&|needs, _| needs.memory = 2 << 30, "about 2048 MiB"),
+            (&|_, row| row.draining = true, "draining"),
+            (
+                &|_, row| row.quarantine = Some((NOW, "5 trials failed".into())),
+                "quarantined (node7/42: 5 trials failed)",
+            ),
+        ];
+        for (change, part) in cases {
+            assert!(plain < check(change, part));
+        }
+    }
+
+    #[test]
+    fn a_trial_in_training_tells_how_far_and_how_fast_it_is() {
+        let mut of = explanation(TrialState::Leased);
+        of.attempts = vec![attempt(1, "active", None)];
+        let seen = Seen {
+            epoch: 4,
+            step: 1234,
+            beat_at: NOW.plus_ms(-3_000),
+            still_ms: 65_000,
+            steps_per_s: Some(10.0),
+            likes: Some((100.0, 3)),
+        };
+        let text = reason(&of, Some(seen), &[], NOW);
+        for part in [
+            "3 s ago",
+            "epoch 4, step 1234",
+            "no step for 65 s",
+            "10.0 steps/s",
+            "3 like it",
+            "it is slow",
+        ] {
             assert!(text.contains(part), "{text:?} should say {part:?}");
         }
     }

@@ -7,10 +7,12 @@ use descent_proto::convert::{digest, digests, positive};
 use descent_proto::v1;
 use descent_spec::data::KnownData;
 use descent_spec::id::{ContentHash, PackKey, RequestId, SessionId, SweepId};
+use descent_spec::lease::Fence;
 use tokio::time::Instant;
 use tonic::Status;
 use tracing::Instrument as _;
 
+use super::setback;
 use crate::service::Service;
 use crate::store::{Ask, StoreError};
 
@@ -55,13 +57,26 @@ async fn wait_for_work(
         let claim = service
             .answer(|store, now| async move { store.claim(&asking, now).await })
             .await?;
+        if !claim.lost.is_empty() {
+            setback::lost(service, &claim.lost).await;
+        }
         if !claim.claimed.is_empty() {
+            let now = service.now();
+            for claimed in &claim.claimed {
+                let fence = Fence {
+                    session: ask.session,
+                    trial: claimed.trial,
+                    attempt: claimed.attempt,
+                };
+                service.progress().granted(fence, claimed.pack_key, now);
+            }
             // There may be more for the next in line.
             service.work.notify_one();
             tracing::debug!(trials = claim.claimed.len(), "leased");
             return Ok(v1::LeaseResponse {
                 grants: claim.claimed.into_iter().map(Into::into).collect(),
                 missing_data: Vec::new(),
+                quarantine: String::new(),
             });
         }
         let now = Instant::now();
@@ -69,6 +84,7 @@ async fn wait_for_work(
             return Ok(v1::LeaseResponse {
                 grants: Vec::new(),
                 missing_data: names(service, &claim.missing_data).await?,
+                quarantine: quarantine(service, ask.session),
             });
         }
         let look_again = (now + service.config.timing.look_again).min(deadline);
@@ -78,6 +94,16 @@ async fn wait_for_work(
             () = service.draining.cancelled() => {}
         }
     }
+}
+
+/// Why the session gets nothing, if it is quarantined.
+fn quarantine(service: &Service, session: SessionId) -> String {
+    let orders = service.orders();
+    orders
+        .quarantined
+        .get(&session)
+        .cloned()
+        .unwrap_or_default()
 }
 
 /// Names of data sets for people: as in the sweep files that want them, with the hash behind.

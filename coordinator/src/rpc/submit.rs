@@ -7,6 +7,7 @@ use descent_proto::convert::{InvalidField, Scoped as _, digest};
 use descent_proto::v1;
 use descent_spec::data::KnownData;
 use descent_spec::id::RequestId;
+use descent_spec::state::SweepState;
 use descent_spec::sweep::{Mistakes, Sweep};
 use tonic::Status;
 use tracing::Instrument as _;
@@ -43,12 +44,30 @@ struct Read {
     name: String,
     experiment: &'static str,
     priority: i64,
+    max_alike_failures: u32,
     axes: Vec<Axis>,
     source: String,
     data: String,
     points: Points,
     count: u64,
     cost: f64,
+}
+
+impl Read {
+    /// As the store takes it.
+    fn sweep(&self) -> NewSweep {
+        NewSweep {
+            name: self.name.clone(),
+            experiment: self.experiment.to_owned(),
+            source: self.source.clone(),
+            data: self.data.clone(),
+            points: self.count,
+            cost_total: self.cost,
+            priority: self.priority,
+            max_alike_failures: self.max_alike_failures,
+            axes: self.axes.clone(),
+        }
+    }
 }
 
 pub(super) async fn submit(
@@ -96,6 +115,7 @@ fn read(source: String, data: &BTreeMap<String, KnownData>) -> Result<Read, Box<
         name: sweep.name().to_owned(),
         experiment: sweep.experiment().word(),
         priority: sweep.run().priority,
+        max_alike_failures: sweep.run().max_alike_failures,
         axes: points::axes(&sweep),
         data: serde_json::to_string(data).expect("names and numbers are JSON"),
         source,
@@ -151,16 +171,7 @@ async fn enter(
             read.name, difference.removed, difference.kept, difference.added
         )));
     }
-    let new = NewSweep {
-        name: read.name.clone(),
-        experiment: read.experiment.to_owned(),
-        source: read.source.clone(),
-        data: read.data.clone(),
-        points: read.count,
-        cost_total: read.cost,
-        priority: read.priority,
-        axes: read.axes.clone(),
-    };
+    let new = read.sweep();
     // Should somebody else have been faster, theirs is not replaced unseen.
     let exists = match edition {
         Some(seen) => IfExists::ReplaceEdition(seen),
@@ -191,6 +202,46 @@ async fn enter(
     );
     service.expansion.notify_one();
     Ok(reply(id.0))
+}
+
+/// Points of a sweep that have no trial though all of them were expanded: none, unless rows were lost. Where there are some, the
+/// sweep is expanded anew, which makes them and leaves the others as they are. Answers how many.
+pub(super) async fn points_without_trials(
+    service: &Arc<Service>,
+    request: RequestId,
+    name: &str,
+) -> Result<u64, Status> {
+    let row = super::sweeps::find(service, name.to_owned()).await?;
+    if !matches!(row.state, SweepState::Running | SweepState::Finished) {
+        return Ok(0);
+    }
+    let (source, data) = (row.source.clone(), row.data.clone());
+    let read = blocking(move || {
+        let data: BTreeMap<String, KnownData> = serde_json::from_str(&data).unwrap_or_default();
+        let read = read(source, &data).ok()?;
+        let points = Difference::between(None, read.points.grid()).added;
+        Some((read, points))
+    })
+    .await?;
+    let Some((read, points)) = read else {
+        return Ok(0);
+    };
+    let lost = points.saturating_sub(row.counts.values().sum());
+    if lost > 0 {
+        tracing::warn!(
+            sweep = name,
+            points = lost,
+            "points without a trial: the sweep is expanded anew"
+        );
+        let new = read.sweep();
+        // Not the caller's own, which names the other half of the call.
+        let request = RequestId(request.0.map(|byte| !byte));
+        let exists = IfExists::ReplaceEdition(row.edition);
+        service
+            .answer(|store, now| async move { store.submit(request, &new, exists, now).await })
+            .await?;
+    }
+    Ok(lost)
 }
 
 /// Every mistake at once, as the file's reader would want to see it.

@@ -12,7 +12,7 @@ use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 use tracing::Instrument as _;
 
-use super::{explain, query, submit, watch};
+use super::{explain, query, submit, watch, workers};
 use crate::service::Service;
 use crate::store::{Rerun, Steer, SweepRow};
 
@@ -149,10 +149,14 @@ impl Sweeps for SweepsService {
             v1::RerunWhich::Missing => Rerun::Missing,
         };
         let name = named(request.sweep)?;
+        let lost = match which {
+            Rerun::Missing => submit::points_without_trials(&self.0, id, &name).await?,
+            Rerun::Failed => 0,
+        };
         let trials = self
             .0
             .answer(|store, now| async move {
-                let trials = store.rerun(id, &name, which, now).await?;
+                let trials = lost + store.rerun(id, &name, which, now).await?;
                 tracing::info!(sweep = name, ?which, trials, "rerun");
                 Ok(trials)
             })
@@ -170,11 +174,37 @@ impl Sweeps for SweepsService {
         if trial.is_empty() {
             return Err(InvalidField::missing("trial").into());
         }
-        let (explanation, now) = self
+        let (explanation, workers, now) = self
             .0
-            .answer(|store, now| async move { Ok((store.explain(&trial).await?, now)) })
+            .answer(|store, now| async move {
+                let explanation = store.explain(&trial).await?;
+                Ok((explanation, store.workers(now).await?, now))
+            })
             .await?;
-        Ok(Response::new(explain::answer(explanation, now)))
+        let last = explanation.attempts.last().map(|row| row.attempt);
+        let seen = last.and_then(|attempt| self.0.progress().seen(explanation.trial, attempt));
+        Ok(Response::new(explain::answer(
+            explanation,
+            seen,
+            &workers,
+            now,
+        )))
+    }
+
+    async fn workers(
+        &self,
+        _request: Request<v1::WorkersRequest>,
+    ) -> Result<Response<v1::WorkersResponse>, Status> {
+        workers::list(&self.0).await.map(Response::new)
+    }
+
+    async fn drain(
+        &self,
+        request: Request<v1::DrainRequest>,
+    ) -> Result<Response<v1::DrainResponse>, Status> {
+        workers::drain(&self.0, request.into_inner())
+            .await
+            .map(Response::new)
     }
 
     type QueryStream = Answers<v1::QueryResponse>;
@@ -239,6 +269,7 @@ pub fn wire(row: &SweepRow) -> v1::Sweep {
         cost_done: row.cost_done,
         workers: row.workers,
         first_failure: row.first_failure.clone(),
+        pause_reason: row.pause_reason.clone(),
     }
 }
 

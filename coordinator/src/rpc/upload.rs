@@ -65,7 +65,7 @@ pub(super) async fn receive(
             .receive(header.artifact)
             .await
             .map_err(|error| status::of_artifact(&error))?;
-        if let Err(refusal) = chunks(service, &mut parts, &mut file).await {
+        if let Err(refusal) = chunks(service, fence, &mut parts, &mut file).await {
             file.abandon().await;
             return Err(refusal);
         }
@@ -101,6 +101,7 @@ pub(super) async fn receive(
 /// Takes chunks to the end of the stream.
 async fn chunks(
     service: &Service,
+    fence: Fence,
     parts: &mut Streaming<v1::CommitArtifactRequest>,
     file: &mut Receiving,
 ) -> Result<(), Status> {
@@ -115,6 +116,8 @@ async fn chunks(
         file.chunk(&chunk)
             .await
             .map_err(|error| status::of_artifact(&error))?;
+        // Large weights may take longer than a step may.
+        service.progress().stir(fence);
     }
     Ok(())
 }

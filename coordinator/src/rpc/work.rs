@@ -7,16 +7,15 @@ use descent_proto::reason::Reason;
 use descent_proto::v1;
 use descent_proto::v1::work_server::Work;
 use descent_spec::id::{ContentHash, SessionId};
-use descent_spec::lease::{Fence, Held, SessionDirective, Verdict};
+use descent_spec::lease::{Fence, Held, Verdict};
 use descent_spec::outcome::{Failure, Measurement, TrialResult};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument as _;
 
-use super::{lease, status, upload};
-use crate::core::retry::{self, Retry, RetryPolicy};
-use crate::service::{Service, millis};
-use crate::store::{AfterFailure, NewSession, StoreError};
+use super::{beat, lease, setback, status, upload};
+use crate::service::Service;
+use crate::store::NewSession;
 
 /// Answers workers.
 pub(crate) struct WorkService(pub(crate) Arc<Service>);
@@ -54,9 +53,11 @@ impl Work for WorkService {
                 version = session.version,
                 "worker joins"
             );
+            let worker = session.worker.clone();
             self.0
                 .answer(|store, now| async move { store.open_session(&session, now).await })
                 .await?;
+            self.0.conduct().met(id, &worker);
             let timing = &self.0.config.timing;
             Ok(Response::new(v1::OpenSessionResponse {
                 heartbeat_ms: wire_ms(timing.heartbeat),
@@ -85,37 +86,16 @@ impl Work for WorkService {
         let session = digest(&request.session, "session", SessionId)?;
         // The beat counts before anything else is looked at: a live worker with one bad entry is still alive.
         let (held, invalid) = partition(request.held);
-        let listed = held.clone();
-        let service = &self.0;
-        let lease_until = service.lease_until();
-        let unlisted = millis(service.config.timing.unlisted);
         let span = tracing::debug_span!("heartbeat", %session, held = held.len());
-        let beat = service
-            .in_time(|store, now| async move {
-                store
-                    .heartbeat(session, &held, lease_until, unlisted, now)
-                    .await
-            })
-            .instrument(span)
-            .await?;
-        let response = |directive, trials| {
-            Ok(Response::new(v1::HeartbeatResponse {
-                lease_ms: wire_ms(service.config.timing.lease),
-                trials,
-                session: v1::SessionDirective::from(directive).into(),
-            }))
-        };
-        match beat {
-            Err(StoreError::SessionClosed(_)) => response(SessionDirective::Reopen, Vec::new()),
-            Err(error) => Err(status::of_store(&error)),
-            Ok(_) if let Some(invalid) = invalid => Err(invalid.into()),
-            Ok(directives) => {
-                let trials = std::iter::zip(listed, directives)
-                    .map(|(held, directive)| (held.trial, held.attempt, directive).into())
-                    .collect();
-                response(SessionDirective::None, trials)
-            }
+        let (directive, trials) = beat::beat(&self.0, session, held).instrument(span).await?;
+        if let Some(invalid) = invalid {
+            return Err(invalid.into());
         }
+        Ok(Response::new(v1::HeartbeatResponse {
+            lease_ms: wire_ms(self.0.config.timing.lease),
+            trials: trials.into_iter().map(Into::into).collect(),
+            session: v1::SessionDirective::from(directive).into(),
+        }))
     }
 
     async fn append_metrics(
@@ -183,6 +163,9 @@ impl Work for WorkService {
             .await?;
         for (fence, verdict) in std::iter::zip(&fences, &verdicts) {
             tracing::debug!(trial = %fence.trial, attempt = %fence.attempt, session = %fence.session, ?verdict, "completed");
+            if *verdict == Verdict::Accepted {
+                setback::recovered(&self.0, *fence);
+            }
         }
         // Dependants may have become ready.
         self.0.work.notify_one();
@@ -198,27 +181,7 @@ impl Work for WorkService {
         let request = request.into_inner();
         let fence: Fence = required(request.fence, "fence")?;
         let failure: Failure = required(request.failure, "failure")?;
-        let state = self
-            .0
-            .answer(|store, now| async move {
-                tracing::warn!(kind = %failure.kind, message = failure.message, "attempt failed");
-                let after = match store.budget(fence).await? {
-                    Some((failures, max_failures)) => {
-                        let policy = RetryPolicy {
-                            max_failures,
-                            ..RetryPolicy::default()
-                        };
-                        let uniform = jitter(fence);
-                        match retry::after_failure(failure.kind, failures, &policy, uniform, now) {
-                            Retry::At(at) => AfterFailure::Retry { at },
-                            Retry::GiveUp => AfterFailure::GiveUp,
-                        }
-                    }
-                    // Not the current attempt: the store answers a repeated call, or that the fence does not hold.
-                    None => AfterFailure::GiveUp,
-                };
-                store.fail(fence, &failure, after, now).await
-            })
+        let state = setback::fail(&self.0, fence, failure)
             .instrument(attempt_span("fail", fence))
             .await?
             .ok_or_else(status::fenced)?;
@@ -258,6 +221,8 @@ impl Work for WorkService {
         self.0
             .answer(|store, now| async move { store.close_session(session, now).await })
             .await?;
+        self.0.conduct().left(session);
+        self.0.progress().left(session);
         self.0.work.notify_one();
         tracing::info!(%session, "worker leaves");
         Ok(Response::new(v1::CloseSessionResponse {}))
@@ -301,17 +266,6 @@ fn accepted(verdict: Verdict) -> Result<(), Status> {
         Verdict::Accepted => Ok(()),
         Verdict::Fenced => Err(status::fenced()),
     }
-}
-
-/// A number in [0, 1) for the back-off of this attempt: spread over attempts, the same in every repetition.
-fn jitter(fence: Fence) -> f64 {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&fence.session.0);
-    hasher.update(&fence.trial.0.to_le_bytes());
-    hasher.update(&fence.attempt.0.to_le_bytes());
-    let mut bytes = [0; 4];
-    hasher.finalize_xof().fill(&mut bytes);
-    f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
 }
 
 /// The span of a call about one attempt.

@@ -26,10 +26,13 @@ pub use self::error::StoreError;
 pub use self::import::{Imported, ImportedResult};
 pub use self::sqlite::{Holder, holder};
 pub use self::sweep::{Axis, AxisKind, IfExists, NewSweep, Rerun, Steer, SweepRow};
-pub use self::trial::{AttemptRow, Explanation, NewTrial, Slice, TrialColumns};
-pub use self::work::{AfterFailure, Ask, Claim, Maintained, NewSession};
+pub use self::trial::{AttemptRow, Explanation, Needs, NewTrial, Slice, TrialColumns};
+pub use self::work::{
+    AfterFailure, Ask, Claim, Lost, Maintained, NewSession, Orders, Pardon, WorkerRow,
+};
+pub use crate::core::progress::Limits;
 use async_trait::async_trait;
-use descent_spec::id::{ContentHash, Identity, RequestId, SessionId, SweepId, Timestamp};
+use descent_spec::id::{ContentHash, Identity, RequestId, SessionId, SweepId, Timestamp, TrialId};
 pub use descent_spec::lease::{Artifact, Claimed, Directive, Fence, Held, Purpose, Verdict};
 use descent_spec::outcome::{Failure, Measurement, TrialResult};
 use descent_spec::state::TrialState;
@@ -72,13 +75,16 @@ pub trait Store: Send + Sync + 'static {
         steer: Steer,
         now: Timestamp,
     ) -> Result<SweepRow, StoreError>;
-    /// Removes a sweep and all that only it wanted.
+    /// Removes a sweep and all that only it wanted. Of a large sweep, rows stay behind for [`Store::bury`]; nobody's any more, and in
+    /// no view.
     async fn delete(
         &self,
         request: RequestId,
         name: &str,
         now: Timestamp,
     ) -> Result<(), StoreError>;
+    /// Removes rows of trials that went with a deleted sweep, this many at most; answers how many there were, 0: nothing is left.
+    async fn bury(&self, most: u32) -> Result<u64, StoreError>;
     /// Makes trials of a sweep ready (or blocked) again; answers how many. Attempt numbers go on; budgets start anew.
     async fn rerun(
         &self,
@@ -94,7 +100,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Begins a session. Repeating it with the same id is harmless.
     async fn open_session(&self, session: &NewSession, now: Timestamp) -> Result<(), StoreError>;
-    /// Renews the session and answers what to do with each trial held. Trials that became suspect but have not been
+    /// Renews the session and answers what to do with each trial held; one that only paused sweeps want is to be handed back. Trials that became suspect but have not been
     /// claimed since are leased again. Trials leased to the session but not listed, for longer than `grace_ms`, are released.
     async fn heartbeat(
         &self,
@@ -106,7 +112,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<Directive>, StoreError>;
     /// Takes the most urgent claimable trial that fits and fills up with trials of its pack key; each gets its next attempt.
     /// A repeated request gets the same trials again; an answer without trials is not remembered, so that a waiting call may ask again.
-    /// An expired lease is revoked here, and only here: the previous attempt ends as `lost`.
+    /// An expired lease is revoked here, and only here: the previous attempt ends as `lost`, and the trial is poisoned where that was
+    /// once too often ([`crate::core::poison`]). A session that drains, or whose worker is quarantined, gets nothing.
     async fn claim(&self, ask: &Ask, now: Timestamp) -> Result<Claim, StoreError>;
     /// Adds measurements; chunks are numbered without gaps within the attempt. Answers the last stored number.
     async fn append_metrics(
@@ -141,7 +148,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<Imported>, StoreError>;
     /// How often the trial has failed, and how often it may; `None` when the fence does not hold.
     async fn budget(&self, fence: Fence) -> Result<Option<(u32, u32)>, StoreError>;
-    /// Ends an attempt with a failure. Answers the trial's state, or `None` when the fence does not hold.
+    /// Ends an attempt with a failure. Answers the trial's state, or `None` when the fence does not hold. Sweeps of which too many
+    /// trials in a row have failed alike are paused in the same transaction ([`crate::core::breaker`]).
     async fn fail(
         &self,
         fence: Fence,
@@ -153,6 +161,25 @@ pub trait Store: Send + Sync + 'static {
     async fn release(&self, fences: &[Fence], now: Timestamp) -> Result<Vec<Verdict>, StoreError>;
     /// Ends a session and releases what it holds.
     async fn close_session(&self, session: SessionId, now: Timestamp) -> Result<(), StoreError>;
+
+    /// What these trials may take.
+    async fn limits(&self, trials: &[TrialId]) -> Result<Vec<Limits>, StoreError>;
+    /// Open and expired sessions, oldest first.
+    async fn workers(&self, now: Timestamp) -> Result<Vec<WorkerRow>, StoreError>;
+    /// What sessions are to be told beyond their trials.
+    async fn orders(&self, now: Timestamp) -> Result<Orders, StoreError>;
+    /// Asks a worker's sessions that are not closed to drain; answers how many there are.
+    async fn drain(&self, worker: &str) -> Result<u64, StoreError>;
+    /// Keeps a worker, by name, from trials until a time, or until one of its sessions is closed in order; and takes back what its
+    /// trials were charged with there.
+    async fn quarantine(
+        &self,
+        worker: &str,
+        until: Timestamp,
+        reason: &str,
+        pardon: &Pardon,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
 
     // --- the rest ---
 

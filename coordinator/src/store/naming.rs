@@ -1,6 +1,6 @@
 //! What all stores decide and say alike: a sweep's name as a view's name, and which steering a state allows.
 
-use descent_spec::id::Identity;
+use descent_spec::id::{Identity, RequestId};
 use descent_spec::state::SweepState;
 
 use super::{IfExists, Steer, StoreError};
@@ -84,6 +84,27 @@ pub(super) fn ambiguous(prefix: &str) -> StoreError {
     StoreError::Conflict(format!(
         "several trials' names begin with `{prefix}`: give more of it"
     ))
+}
+
+/// A call that may be repeated, so that its request id in another one is told from a repetition.
+pub(super) fn call(kind: &str, what: &str) -> String {
+    format!("{kind} {what}")
+}
+
+/// The request id belongs to another call.
+pub(super) fn another_call(request: RequestId, call: &str) -> StoreError {
+    StoreError::Conflict(format!(
+        "request {request} was another call's (`{call}`): draw a new id for each call, and keep it only to repeat that call"
+    ))
+}
+
+/// Says that a sweep was paused because its trials fail alike.
+pub(super) fn paused(sweep: &str, reason: &str) {
+    tracing::error!(
+        sweep,
+        reason,
+        "the sweep is paused: mend the cause, then `descent resume` goes on"
+    );
 }
 
 /// Where steering takes a sweep; `None`: it is there already.

@@ -22,6 +22,8 @@ pub struct NewSweep {
     pub cost_total: f64,
     /// Higher goes first.
     pub priority: i64,
+    /// Alike failures of so many trials in a row pause it; 0: never.
+    pub max_alike_failures: u32,
     /// Its axes: the columns of its own view.
     pub axes: Vec<Axis>,
 }
@@ -94,6 +96,8 @@ pub struct SweepRow {
     pub workers: u32,
     /// Message of its first failed attempt.
     pub first_failure: Option<String>,
+    /// Why it was paused, where nobody asked for it.
+    pub pause_reason: Option<String>,
 }
 
 /// What to do with a whole sweep.
@@ -114,4 +118,27 @@ pub enum Rerun {
     Failed,
     /// Cancelled and skipped ones.
     Missing,
+}
+
+impl Steer {
+    /// Its word, as on the command line.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Cancel => "cancel",
+        }
+    }
+}
+
+impl Rerun {
+    /// Its words, as on the command line.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Failed => "rerun --failed",
+            Self::Missing => "rerun --missing",
+        }
+    }
 }

@@ -34,6 +34,8 @@ pub struct NewTrial {
     pub ord: i64,
     /// Time limit of one attempt, 0: none.
     pub time_limit_ms: u64,
+    /// Time without a step after which an attempt counts as hung.
+    pub stall_ms: u64,
     /// Failures after which the trial is given up.
     pub max_failures: u32,
     /// Time between checkpoints.
@@ -123,6 +125,23 @@ pub struct Explanation {
     pub attempts: Vec<AttemptRow>,
     /// Names of the sweeps that want it.
     pub sweeps: Vec<String>,
+    /// Why paused ones of them were paused, where nobody asked for it.
+    pub pauses: Vec<String>,
+    /// What a worker must be and have to train it.
+    pub needs: Needs,
+}
+
+/// What a worker must be and have to train a trial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Needs {
+    /// Its data set.
+    pub data: ContentHash,
+    /// The device that the sweep asks for, or empty.
+    pub device: String,
+    /// The instruction set that the sweep asks for, or empty.
+    pub instruction_set: String,
+    /// Predicted bytes, the samples among them.
+    pub memory: u64,
 }
 
 /// One execution of a trial.
@@ -138,6 +157,8 @@ pub struct AttemptRow {
     pub ended_at: Option<Timestamp>,
     /// `active`, `suspect`, `succeeded`, `failed`, `lost`, `released`, `cancelled`.
     pub outcome: String,
+    /// The kind of its failure, as a word.
+    pub failure: Option<String>,
     /// What went wrong.
     pub message: Option<String>,
 }

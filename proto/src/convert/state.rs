@@ -31,13 +31,13 @@ macro_rules! enums {
 
 enums! {
     StopReason as StopReason { Epochs, ZeroError, Patience, Diverged, ClosedForm }
-    FailureKind as FailureKind { OutOfMemory, TimeLimit, BadSpec, Data, Artifact, Device, Panic }
+    FailureKind as FailureKind { OutOfMemory, TimeLimit, BadSpec, Data, Artifact, Device, Panic, Stalled }
     TrialState as TrialState {
         Blocked, Ready, Leased, Delayed, Succeeded, Failed, Poisoned, Cancelled, Skipped,
     }
     SweepState as SweepState { Expanding, Running, Paused, Finished, Cancelled }
     Verdict as Verdict { Accepted, Fenced }
-    Directive as Directive { Continue, Cancel, Fenced, CheckpointNow }
+    Directive as Directive { Continue, Cancel, Fenced, CheckpointNow, Release }
     SessionDirective as SessionDirective { None, Drain, Reopen }
     Purpose as ArtifactPurpose { Checkpoint, Weights }
 }

@@ -229,7 +229,7 @@ fn enums() {
     check!(Verdict as Verdict: &[Verdict::Accepted, Verdict::Fenced]);
     check!(Purpose as ArtifactPurpose: &[Purpose::Checkpoint, Purpose::Weights]);
     check!(Directive as Directive: &[
-        Directive::Continue, Directive::Cancel, Directive::Fenced, Directive::CheckpointNow,
+        Directive::Continue, Directive::Cancel, Directive::Fenced, Directive::CheckpointNow, Directive::Release,
     ]);
     check!(SessionDirective as SessionDirective: &[
         SessionDirective::None, SessionDirective::Drain, SessionDirective::Reopen,

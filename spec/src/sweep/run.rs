@@ -33,8 +33,12 @@ pub struct RunSettings {
     pub priority: i64,
     /// Failures after which a trial is given up.
     pub max_failures: u32,
+    /// Alike failures of so many trials in a row pause the sweep, 0: never.
+    pub max_alike_failures: u32,
     /// Time limit of one attempt in seconds, 0: none.
     pub time_limit_s: u64,
+    /// Seconds without a step after which an attempt counts as hung, 0: by the time between checkpoints.
+    pub stall_s: u32,
     /// Seconds between checkpoints.
     pub checkpoint_s: u32,
     /// Epochs between checkpoints, 0: by time only.
@@ -81,7 +85,7 @@ fn to_u32(value: &Value) -> u32 {
 }
 
 /// Every run setting, sorted by name.
-pub static RUN_SETTINGS: [RunSetting; 10] = [
+pub static RUN_SETTINGS: [RunSetting; 12] = [
     RunSetting {
         name: "artifacts",
         kind: Kind::Word(&["none", "final", "all"]),
@@ -123,6 +127,13 @@ pub static RUN_SETTINGS: [RunSetting; 10] = [
         set: |run, value| run.instruction_set = value.as_text().map(str::to_owned),
     },
     RunSetting {
+        name: "max_alike_failures",
+        kind: whole(0, 1_000),
+        default: "10",
+        doc: "Alike failures of so many trials in a row pause the sweep: something common to all is broken; 0: never.",
+        set: |run, value| run.max_alike_failures = to_u32(&value),
+    },
+    RunSetting {
         name: "max_failures",
         kind: whole(1, 1_000),
         default: "3",
@@ -156,6 +167,13 @@ pub static RUN_SETTINGS: [RunSetting; 10] = [
         set: |run, value| run.priority = i64::from(to_u32(&value)),
     },
     RunSetting {
+        name: "stall_s",
+        kind: whole(0, 31_536_000),
+        default: "0",
+        doc: "Seconds without a step after which an attempt counts as hung; 0: 20 times checkpoint_s, 600 at least.",
+        set: |run, value| run.stall_s = to_u32(&value),
+    },
+    RunSetting {
         name: "time_limit_s",
         kind: whole(0, 31_536_000),
         default: "0",
@@ -169,6 +187,8 @@ impl Default for RunSettings {
         Self {
             priority: 100,
             max_failures: 3,
+            max_alike_failures: 10,
+            stall_s: 0,
             time_limit_s: 0,
             checkpoint_s: 30,
             checkpoint_epochs: 0,
@@ -182,6 +202,19 @@ impl Default for RunSettings {
 }
 
 impl RunSettings {
+    /// Time without a step after which an attempt counts as hung, in milliseconds.
+    ///
+    /// A step of the largest network takes seconds; what takes minutes is reading data, compiling kernels, or a slow disk.
+    #[must_use]
+    pub fn stall_ms(&self) -> u64 {
+        const LEAST_S: u64 = 600;
+        let seconds = match self.stall_s {
+            0 => (20 * u64::from(self.checkpoint_s)).max(LEAST_S),
+            chosen => u64::from(chosen),
+        };
+        seconds * 1000
+    }
+
     /// Sets what a row of the table names; `value` has passed its kind.
     pub(crate) fn set(&mut self, row: &RunSetting, value: Value) {
         (row.set)(self, value);

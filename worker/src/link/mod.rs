@@ -94,6 +94,8 @@ pub struct Granted {
     pub trials: Vec<Claimed>,
     /// Names of data sets that waiting trials need and this worker lacks.
     pub missing_data: Vec<String>,
+    /// Why this worker gets nothing for now; empty: it is not quarantined.
+    pub quarantine: String,
 }
 
 /// The answer to a heartbeat.

@@ -179,6 +179,7 @@ impl Link for RpcLink {
         Ok(Granted {
             trials: trials?,
             missing_data: answer.missing_data,
+            quarantine: answer.quarantine,
         })
     }
 

@@ -173,7 +173,7 @@ impl Driver<'_> {
                 if let Some(entry) = self.remove(key) {
                     entry.lease.fail(Cause::TimeLimit(limit));
                 }
-            } else if leaving {
+            } else if leaving || entry.lease.account().is_wanted_back() {
                 if entry.is_unsaved() {
                     self.save(key, now);
                 }

@@ -68,6 +68,12 @@ async fn ask_until_granted(
         match repeat(context, &ask).await {
             Ok(granted) => {
                 complain(context, &granted.missing_data);
+                if !granted.quarantine.is_empty() && context.first_complaint(&granted.quarantine) {
+                    tracing::error!(
+                        reason = granted.quarantine,
+                        "the coordinator gives this worker no trials for a while: look at the machine, then start the worker again"
+                    );
+                }
                 if !granted.trials.is_empty() {
                     return Some((session, granted.trials));
                 }

@@ -1,6 +1,7 @@
 //! What the coordinator takes away is let go, and nothing further is said about it.
 
 use descent_spec::lease::{Directive, SessionDirective};
+use descent_spec::state::TrialState;
 
 use crate::lab::{Lab, until};
 
@@ -80,4 +81,38 @@ async fn a_coordinator_can_drain_a_worker() {
     let report = worker.end().await.unwrap();
     assert_eq!(report.released, 1);
     assert!(!lab.coordinator.look().trial(1).checkpoints.is_empty());
+}
+
+#[tokio::test]
+async fn a_trial_that_is_wanted_back_is_saved_and_goes_on_where_it_was() {
+    let lab = Lab::new();
+    lab.add(2, 30);
+    lab.script.allow(10);
+    let worker = lab.start();
+    until("ten steps", || lab.script.is_waiting()).await;
+    let directive = |directive| {
+        lab.coordinator
+            .change(|state| state.trial_mut(1).directive = directive);
+    };
+    directive(Some(Directive::Release));
+    let beats = lab.coordinator.look().beats;
+    lab.coordinator
+        .until("it was told", |state| beats + 2 < state.beats)
+        .await;
+    lab.script.allow(5);
+    until("it left the pack", || lab.script.has_removed(1)).await;
+    lab.coordinator
+        .until("it is anybody's", |state| {
+            state.trial(1).state == TrialState::Ready
+        })
+        .await;
+    assert_eq!(lab.coordinator.look().trial(1).checkpoints.len(), 1);
+    directive(None);
+    lab.script.free();
+    lab.coordinator.until_done().await;
+    let report = worker.drain().await;
+    assert_eq!((report.completed, report.released), (2, 1));
+    for id in [1, 2] {
+        lab.assert_undisturbed(id, 30);
+    }
 }

@@ -1,13 +1,15 @@
 //! Reports about attempts in the memory store: measurements, files, results, failures, hand-backs. Each passes the fence first.
 
-use descent_spec::id::Timestamp;
+use descent_spec::id::{Timestamp, TrialId};
 use descent_spec::outcome::{Failure, Measurement, TrialResult};
-use descent_spec::state::TrialState;
+use descent_spec::state::{SweepState, TrialState};
 
-use super::super::{AfterFailure, Artifact, Fence, Purpose, StoreError, Verdict, number};
+use super::super::{AfterFailure, Artifact, Fence, Purpose, StoreError, Verdict, naming, number};
 use super::tables::{AttemptEntry, Tables, TrialEntry};
+use crate::core::breaker;
 use crate::core::fence::{self, Claimant};
 use crate::core::retry::RetryPolicy;
+use crate::core::sweep::live;
 use crate::core::trial::{Event, TrialPhase, transition};
 
 impl TrialEntry {
@@ -45,7 +47,11 @@ impl Tables {
 
     /// Lets an event happen to a trial for which it is known to fit.
     pub(super) fn apply(&mut self, id: i64, event: Event, now: Timestamp) {
-        let policy = RetryPolicy::default();
+        // Who is poisoned is decided where a lease is revoked.
+        let policy = RetryPolicy {
+            max_crashes: None,
+            ..RetryPolicy::default()
+        };
         self.change(id, |entry| {
             entry.trial = transition(entry.trial, event, now, &policy)
                 .expect("the caller has checked the trial's phase");
@@ -184,6 +190,8 @@ impl Tables {
             return replayed.then(|| self.trial(id).trial.phase.state());
         }
         self.end_attempt(id, "failed", Some(failure.message.clone()), now);
+        let attempt = self.trial_mut(id).attempts.last_mut();
+        attempt.expect("a held trial has an attempt").failure = Some(failure.kind);
         for sweep in self.trial(id).sweeps.clone() {
             let sweep = self
                 .sweeps
@@ -197,16 +205,49 @@ impl Tables {
             AfterFailure::Retry { at } if at <= now => TrialPhase::Ready,
             AfterFailure::Retry { at } => TrialPhase::Delayed { until: at },
             AfterFailure::GiveUp => TrialPhase::Failed,
+            AfterFailure::Pardon => TrialPhase::Ready,
         };
+        let pardoned = after == AfterFailure::Pardon;
         self.change(id, |entry| {
-            entry.trial.failures += 1;
+            entry.trial.failures += u32::from(!pardoned);
             entry.trial.phase = phase;
         });
         if phase == TrialPhase::Failed {
             self.skip_below([id]);
         }
+        if !pardoned {
+            self.count_alike(fence.trial, failure);
+        }
         self.settle(now);
         Some(phase.state())
+    }
+
+    /// Counts a failure that was just written in the sweeps at work of which something is still to be done.
+    fn count_alike(&mut self, trial: TrialId, failure: &Failure) {
+        for id in self.trial(trial.0).sweeps.clone() {
+            let sweep = self
+                .sweeps
+                .get_mut(&id)
+                .expect("links name sweeps that exist");
+            let at_work = matches!(sweep.state, SweepState::Expanding | SweepState::Running);
+            if !at_work || (sweep.expanded && live(&sweep.counts) == 0) {
+                continue;
+            }
+            let results = sweep.counts.get(&TrialState::Succeeded);
+            let results = results.copied().unwrap_or_default();
+            let limit = sweep.new.max_alike_failures;
+            let before = sweep.alike.take();
+            let (after, tripped) = breaker::after_failure(before, failure, trial, results, limit);
+            let Some(reason) = tripped else {
+                sweep.alike = after;
+                continue;
+            };
+            naming::paused(&sweep.new.name, &reason);
+            sweep.state = SweepState::Paused;
+            sweep.pause_reason = Some(reason);
+            let trials: Vec<i64> = sweep.links.keys().copied().collect();
+            trials.iter().for_each(|&trial| self.refresh(trial));
+        }
     }
 
     pub(super) fn release(&mut self, fences: &[Fence], now: Timestamp) -> Vec<Verdict> {

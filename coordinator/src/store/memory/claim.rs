@@ -5,16 +5,21 @@ use std::collections::BTreeSet;
 use descent_spec::id::{AttemptNumber, ContentHash, SessionId, Timestamp, TrialId};
 use descent_spec::state::{SweepState, TrialState};
 
-use super::super::{Ask, Claim, Claimed, NewSession, StoreError};
+use super::super::{Ask, Claim, Claimed, Lost, NewSession, StoreError};
 use super::tables::{AttemptEntry, Class, Reply, SessionEntry, SweepEntry, Tables, Urgency};
 use crate::core::lease::SessionPhase;
+use crate::core::poison::{self, Losses};
+use crate::core::retry::RetryPolicy;
 use crate::core::share::{self, Candidate, Room, Work};
 use crate::core::sweep::hands_out;
 use crate::core::trial::{Event, TrialPhase};
 
+/// How a claim is told from other calls.
+const CALL: &str = "claim";
+
 impl Tables {
     pub(super) fn claim(&mut self, ask: &Ask, now: Timestamp) -> Result<Claim, StoreError> {
-        if let Some((_, Reply::Claimed(claimed))) = self.replies.get(&ask.request) {
+        if let Some(Reply::Claimed(claimed)) = self.replied(ask.request, CALL)? {
             let claimed = claimed
                 .iter()
                 .filter(|(trial, _)| self.trials.contains_key(&trial.0));
@@ -23,7 +28,7 @@ impl Tables {
                 .collect();
             return Ok(Claim {
                 claimed,
-                missing_data: Vec::new(),
+                ..Claim::default()
             });
         }
         let session = self
@@ -35,6 +40,11 @@ impl Tables {
             SessionPhase::Expired => return Ok(Claim::default()),
             SessionPhase::Closed => return Err(StoreError::SessionClosed(ask.session)),
         }
+        let worker = &session.new.worker;
+        let quarantined = self.quarantine.get(worker);
+        if session.draining || quarantined.is_some_and(|(until, _)| *until > now) {
+            return Ok(Claim::default());
+        }
         session.new.data.clone_from(&ask.data);
         let session = &self.sessions[&ask.session].new;
         let Some(most_urgent) = self.pick(session, ask, None) else {
@@ -43,14 +53,14 @@ impl Tables {
             missing.sort_unstable();
             missing.dedup();
             return Ok(Claim {
-                claimed: Vec::new(),
                 missing_data: missing,
+                ..Claim::default()
             });
         };
-        let taken = self.choose(session, most_urgent, ask, now);
+        let chosen = self.choose(session, most_urgent, ask, now);
+        let (taken, lost) = self.revoke(chosen, now);
         let mut grants = Vec::new();
         for id in taken {
-            self.end_attempt(id, "lost", None, now);
             self.apply(
                 id,
                 Event::Claim {
@@ -66,6 +76,7 @@ impl Tables {
                 started_at: now,
                 ended_at: None,
                 outcome: "active",
+                failure: None,
                 message: None,
                 metric_seq: 0,
             });
@@ -76,12 +87,80 @@ impl Tables {
             .map(|&(trial, attempt)| self.claimed(trial, attempt))
             .collect();
         if !grants.is_empty() {
-            self.replies
-                .insert(ask.request, (now, Reply::Claimed(grants)));
+            self.reply(ask.request, CALL.to_owned(), Reply::Claimed(grants), now);
         }
         Ok(Claim {
             claimed,
-            missing_data: Vec::new(),
+            lost,
+            ..Claim::default()
+        })
+    }
+
+    /// Ends the attempts of those chosen whose workers fell silent. Answers which of them are to be taken: not those that are given
+    /// up with it, and one that may be what kills workers only alone.
+    fn revoke(&mut self, mut chosen: Vec<i64>, now: Timestamp) -> (Vec<i64>, Vec<Lost>) {
+        let mut ids = chosen.clone();
+        ids.sort_unstable();
+        let mut lost: Vec<Lost> = ids.iter().filter_map(|&id| self.losing(id)).collect();
+        let poisoned = |trial: i64| {
+            lost.iter()
+                .any(|lost| lost.trial.0 == trial && lost.poisoned)
+        };
+        chosen.retain(|&trial| !poisoned(trial));
+        poison::set_apart(&mut chosen, |&trial| {
+            poison::ALONE_FROM <= self.crashes(trial)
+        });
+        lost.retain(|lost| lost.poisoned || chosen.contains(&lost.trial.0));
+        for lost in &lost {
+            let id = lost.trial.0;
+            self.end_attempt(id, "lost", None, now);
+            if lost.poisoned {
+                self.change(id, |entry| {
+                    entry.trial.crashes += 1;
+                    entry.trial.phase = TrialPhase::Poisoned;
+                });
+                self.skip_below([id]);
+            }
+        }
+        if lost.iter().any(|lost| lost.poisoned) {
+            self.settle(now);
+        }
+        (chosen, lost)
+    }
+
+    /// Lost attempts of a trial, the one that its next claim ends included.
+    fn crashes(&self, id: i64) -> u32 {
+        let trial = &self.trial(id).trial;
+        let suspect = matches!(trial.phase, TrialPhase::Suspect { .. });
+        trial.crashes + u32::from(suspect)
+    }
+
+    /// What the claim of a trial takes from a worker that fell silent.
+    fn losing(&self, id: i64) -> Option<Lost> {
+        let entry = self.trial(id);
+        let TrialPhase::Suspect { holder } = entry.trial.phase else {
+            return None;
+        };
+        let crashes = self.crashes(id);
+        let name = |session: &SessionId| self.sessions[session].new.worker.clone();
+        let lost = |attempt: &&AttemptEntry| matches!(attempt.outcome, "lost" | "suspect");
+        let losers = entry.attempts.iter().rev().filter(lost);
+        let workers: BTreeSet<String> = losers
+            .take(crashes as usize)
+            .map(|attempt| name(&attempt.session))
+            .collect();
+        let open = |session: &&SessionEntry| matches!(session.phase, SessionPhase::Open { .. });
+        let mut others = self.sessions.values().filter(open);
+        let losses = Losses {
+            crashes,
+            workers: u32::try_from(workers.len()).unwrap_or(u32::MAX),
+            others: others.any(|session| !workers.contains(&session.new.worker)),
+        };
+        Some(Lost {
+            trial: TrialId(id),
+            session: holder,
+            worker: name(&holder),
+            poisoned: poison::is_poisoned(losses, &RetryPolicy::default()),
         })
     }
 

@@ -3,7 +3,7 @@
 use descent_spec::id::{ContentHash, TrialId};
 use descent_spec::state::TrialState;
 
-use super::super::{AttemptRow, Explanation, StoreError, naming};
+use super::super::{AttemptRow, Explanation, Needs, StoreError, naming};
 use super::tables::{AttemptEntry, Tables, TrialEntry};
 use crate::core::trial::TrialPhase;
 
@@ -18,6 +18,7 @@ impl Tables {
             started_at: attempt.started_at,
             ended_at: attempt.ended_at,
             outcome: attempt.outcome.to_owned(),
+            failure: attempt.failure.map(|kind| kind.word().to_owned()),
             message: attempt.message.clone(),
         };
         let place = (std::cmp::Reverse(entry.priority), entry.new.ord, id);
@@ -46,6 +47,17 @@ impl Tables {
                 .iter()
                 .map(|id| self.sweeps[id].new.name.clone())
                 .collect(),
+            pauses: entry
+                .sweeps
+                .iter()
+                .filter_map(|id| self.sweeps[id].pause_reason.clone())
+                .collect(),
+            needs: Needs {
+                data: entry.class.data,
+                device: entry.class.device.clone(),
+                instruction_set: entry.class.instruction_set.clone(),
+                memory: entry.new.columns.memory + entry.new.data_memory,
+            },
         })
     }
 

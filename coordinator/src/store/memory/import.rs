@@ -1,6 +1,6 @@
 //! Results from another database, in memory.
 
-use descent_spec::id::Timestamp;
+use descent_spec::id::{AttemptNumber, Timestamp};
 
 use super::super::import::{Imported, ImportedResult, same};
 use super::super::{Artifact, number};
@@ -53,7 +53,8 @@ impl Tables {
         if entry.new.params.contains("\"train.weight_reuse\"") {
             entry.weights = result.weights.map(|hash| Artifact { hash, bytes: 0 });
         }
-        entry.result = Some((entry.trial.attempt, result));
+        // No attempt here brought it.
+        entry.result = Some((AttemptNumber(0), result));
         Imported::Added
     }
 }

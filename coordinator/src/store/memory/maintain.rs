@@ -25,7 +25,7 @@ impl Tables {
             self.apply(id, Event::Promote, now);
         }
         self.replies
-            .retain(|_, (at, _)| at.plus_ms(REQUESTS_KEPT_MS) > now);
+            .retain(|_, (at, _, _)| at.plus_ms(REQUESTS_KEPT_MS) > now);
         Maintained {
             sessions_expired,
             trials_suspected,

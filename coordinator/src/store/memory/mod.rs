@@ -8,19 +8,20 @@ mod maintain;
 mod session;
 mod sweeps;
 mod tables;
+mod workers;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use descent_spec::id::{ContentHash, Identity, RequestId, SessionId, SweepId, Timestamp};
+use descent_spec::id::{ContentHash, Identity, RequestId, SessionId, SweepId, Timestamp, TrialId};
 use descent_spec::outcome::{Failure, Measurement, TrialResult};
 use descent_spec::state::TrialState;
 
 use self::tables::Tables;
 use super::{
     AfterFailure, Artifact, Ask, Claim, Directive, Explanation, Fence, Held, IfExists, Imported,
-    ImportedResult, Maintained, NewSession, NewSweep, Purpose, Rerun, Slice, Steer, Store,
-    StoreError, SweepRow, Verdict,
+    ImportedResult, Limits, Maintained, NewSession, NewSweep, Orders, Pardon, Purpose, Rerun,
+    Slice, Steer, Store, StoreError, SweepRow, Verdict, WorkerRow,
 };
 
 /// A store that is gone with the process.
@@ -91,6 +92,11 @@ impl Store for MemoryStore {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.tables().delete(request, name, now)
+    }
+
+    async fn bury(&self, _most: u32) -> Result<u64, StoreError> {
+        // What is deleted here is gone at once.
+        Ok(0)
     }
 
     async fn rerun(
@@ -185,6 +191,35 @@ impl Store for MemoryStore {
 
     async fn close_session(&self, session: SessionId, now: Timestamp) -> Result<(), StoreError> {
         self.tables().close_session(session, now);
+        Ok(())
+    }
+
+    async fn limits(&self, trials: &[TrialId]) -> Result<Vec<Limits>, StoreError> {
+        Ok(self.tables().limits(trials))
+    }
+
+    async fn workers(&self, now: Timestamp) -> Result<Vec<WorkerRow>, StoreError> {
+        Ok(self.tables().worker_rows(now))
+    }
+
+    async fn orders(&self, now: Timestamp) -> Result<Orders, StoreError> {
+        Ok(self.tables().orders(now))
+    }
+
+    async fn drain(&self, worker: &str) -> Result<u64, StoreError> {
+        Ok(self.tables().drain(worker))
+    }
+
+    async fn quarantine(
+        &self,
+        worker: &str,
+        until: Timestamp,
+        reason: &str,
+        pardon: &Pardon,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.tables()
+            .keep_away((worker, until, reason), pardon, now);
         Ok(())
     }
 

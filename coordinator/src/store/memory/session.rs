@@ -14,7 +14,7 @@ impl Tables {
     pub(super) fn open_session(
         &mut self,
         new: &NewSession,
-        _now: Timestamp,
+        now: Timestamp,
     ) -> Result<(), StoreError> {
         let phase = SessionPhase::Open {
             until: new.lease_until,
@@ -22,9 +22,13 @@ impl Tables {
         let session = self.sessions.entry(new.id).or_insert_with(|| SessionEntry {
             new: new.clone(),
             phase,
+            opened_at: now,
+            lease_until: new.lease_until,
+            draining: false,
         });
         session.phase =
             lease::beat(session.phase, new.lease_until).ok_or(StoreError::SessionClosed(new.id))?;
+        session.lease_until = new.lease_until;
         session.new.slots = new.slots;
         session.new.memory = new.memory;
         session.new.data.clone_from(&new.data);
@@ -45,6 +49,7 @@ impl Tables {
             .ok_or(StoreError::SessionClosed(id))?;
         session.phase =
             lease::beat(session.phase, lease_until).ok_or(StoreError::SessionClosed(id))?;
+        session.lease_until = lease_until;
         let directives = held
             .iter()
             .map(|held| self.directive(id, held, now))
@@ -73,7 +78,11 @@ impl Tables {
             self.apply(held.trial.0, Event::Beat(claimant(fence)), now);
             let attempt = self.trial_mut(held.trial.0).attempts.last_mut();
             attempt.expect("a held trial has an attempt").outcome = "active";
-            return Directive::Continue;
+            return if self.trial(held.trial.0).held {
+                Directive::Release
+            } else {
+                Directive::Continue
+            };
         }
         let current = entry.trial.attempt == held.attempt && entry.attempt_of(fence).is_some();
         match entry.trial.phase.state() {
@@ -97,6 +106,10 @@ impl Tables {
             self.hand_back(trial, now);
         }
         if let Some(session) = self.sessions.get_mut(&id) {
+            if session.phase != SessionPhase::Closed {
+                // A worker that was stopped in order comes back with a clean record: somebody has looked at it.
+                self.quarantine.remove(&session.new.worker);
+            }
             session.phase = SessionPhase::Closed;
         }
     }
@@ -138,6 +151,7 @@ impl Tables {
         for session in self.sessions.values_mut() {
             if let SessionPhase::Open { until } = &mut session.phase {
                 *until = lease_until;
+                session.lease_until = lease_until;
             }
         }
     }

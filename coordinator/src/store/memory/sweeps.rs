@@ -20,7 +20,8 @@ impl Tables {
         exists: IfExists,
         now: Timestamp,
     ) -> Result<SweepId, StoreError> {
-        if let Some((_, Reply::Submitted(id))) = self.replies.get(&request) {
+        let call = naming::call("submit", &new.name);
+        if let Some(Reply::Submitted(id)) = self.replied(request, &call)? {
             return Ok(*id);
         }
         let view = naming::view_name(&new.name)?;
@@ -52,6 +53,8 @@ impl Tables {
             created_at: now,
             finished_at: None,
             first_failure: None,
+            alike: None,
+            pause_reason: None,
             links: BTreeMap::new(),
         });
         sweep.new = new.clone();
@@ -60,11 +63,13 @@ impl Tables {
         sweep.edition += 1;
         sweep.cursor = 0;
         sweep.finished_at = None;
+        sweep.alike = None;
+        sweep.pause_reason = None;
         for trial in sweep.links.keys().copied().collect::<Vec<_>>() {
             self.refresh(trial);
         }
         let reply = Reply::Submitted(SweepId(id));
-        self.replies.insert(request, (now, reply));
+        self.reply(request, call, reply, now);
         Ok(SweepId(id))
     }
 
@@ -108,6 +113,7 @@ impl Tables {
             }
             let entry = self.trial_mut(id);
             entry.new.time_limit_ms = new.time_limit_ms;
+            entry.new.stall_ms = new.stall_ms;
             entry.new.max_failures = new.max_failures;
             entry.new.checkpoint_ms = new.checkpoint_ms;
             entry.new.checkpoint_epochs = new.checkpoint_epochs;
@@ -217,7 +223,8 @@ impl Tables {
         now: Timestamp,
     ) -> Result<SweepRow, StoreError> {
         let sweep = self.named(name).ok_or_else(|| naming::no_sweep(name))?;
-        if self.replies.contains_key(&request) {
+        let call = naming::call(steer.word(), name);
+        if self.replied(request, &call)?.is_some() {
             return Ok(self.sweep_row(sweep));
         }
         let id = sweep.id;
@@ -225,6 +232,8 @@ impl Tables {
         if let Some(state) = naming::steered(name, sweep.state, sweep.expanded, steer)? {
             let sweep = self.sweeps.get_mut(&id).expect("looked up above");
             sweep.state = state;
+            sweep.alike = None;
+            sweep.pause_reason = None;
             sweep.finished_at = (steer == Steer::Cancel).then_some(now);
             if steer == Steer::Cancel {
                 self.cancel_unwanted(&trials, now);
@@ -233,7 +242,7 @@ impl Tables {
             }
             self.settle(now);
         }
-        self.replies.insert(request, (now, Reply::Steered));
+        self.reply(request, call, Reply::Steered, now);
         Ok(self.sweep_row(&self.sweeps[&id]))
     }
 
@@ -243,7 +252,8 @@ impl Tables {
         name: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        if matches!(self.replies.get(&request), Some((_, Reply::Deleted))) {
+        let call = naming::call("delete", name);
+        if self.replied(request, &call)?.is_some() {
             return Ok(());
         }
         let sweep = self.named(name).ok_or_else(|| naming::no_sweep(name))?;
@@ -268,7 +278,7 @@ impl Tables {
         kept.reverse();
         self.cancel_unwanted(&kept, now);
         self.settle(now);
-        self.replies.insert(request, (now, Reply::Deleted));
+        self.reply(request, call, Reply::Deleted, now);
         Ok(())
     }
 
@@ -292,7 +302,8 @@ impl Tables {
         which: Rerun,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        if let Some((_, Reply::Reran(trials))) = self.replies.get(&request) {
+        let call = naming::call(which.word(), name);
+        if let Some(Reply::Reran(trials)) = self.replied(request, &call)? {
             return Ok(*trials);
         }
         let sweep = self.named(name).ok_or_else(|| naming::no_sweep(name))?;
@@ -325,7 +336,7 @@ impl Tables {
         }
         self.settle(now);
         let count = revived.len() as u64;
-        self.replies.insert(request, (now, Reply::Reran(count)));
+        self.reply(request, call, Reply::Reran(count), now);
         Ok(count)
     }
 

@@ -7,10 +7,11 @@ use descent_spec::id::{
     AttemptNumber, ContentHash, Identity, PackKey, RequestId, SessionId, SweepId, Timestamp,
     TrialId,
 };
-use descent_spec::outcome::{Measurement, TrialResult};
+use descent_spec::outcome::{FailureKind, Measurement, TrialResult};
 use descent_spec::state::{SweepState, TrialState};
 
-use super::super::{Artifact, NewSession, NewSweep, NewTrial, SweepRow};
+use super::super::{Artifact, NewSession, NewSweep, NewTrial, StoreError, SweepRow, naming};
+use crate::core::breaker::Alike;
 use crate::core::lease::SessionPhase;
 use crate::core::sweep::{hands_out, settle};
 use crate::core::trial::{Trial, TrialPhase};
@@ -70,6 +71,7 @@ pub(super) struct AttemptEntry {
     pub(super) started_at: Timestamp,
     pub(super) ended_at: Option<Timestamp>,
     pub(super) outcome: &'static str,
+    pub(super) failure: Option<FailureKind>,
     pub(super) message: Option<String>,
     pub(super) metric_seq: u64,
 }
@@ -86,6 +88,8 @@ pub(super) struct SweepEntry {
     pub(super) created_at: Timestamp,
     pub(super) finished_at: Option<Timestamp>,
     pub(super) first_failure: Option<String>,
+    pub(super) alike: Option<Alike>,
+    pub(super) pause_reason: Option<String>,
     /// Edition in which each trial was last seen among the points.
     pub(super) links: BTreeMap<i64, u64>,
 }
@@ -94,6 +98,10 @@ pub(super) struct SweepEntry {
 pub(super) struct SessionEntry {
     pub(super) new: NewSession,
     pub(super) phase: SessionPhase,
+    pub(super) opened_at: Timestamp,
+    /// End of its lease, however that ended.
+    pub(super) lease_until: Timestamp,
+    pub(super) draining: bool,
 }
 
 /// What a repeated call is answered with.
@@ -116,10 +124,31 @@ pub(super) struct Tables {
     pub(super) by_identity: BTreeMap<Identity, i64>,
     pub(super) ready: BTreeMap<Class, BTreeSet<Urgency>>,
     pub(super) sessions: BTreeMap<SessionId, SessionEntry>,
-    pub(super) replies: HashMap<RequestId, (Timestamp, Reply)>,
+    /// By request: when, whose call it was, and the answer.
+    pub(super) replies: HashMap<RequestId, (Timestamp, String, Reply)>,
+    /// Workers that get no trials: until when, and why.
+    pub(super) quarantine: BTreeMap<String, (Timestamp, String)>,
 }
 
 impl Tables {
+    /// What this call was answered with before; refuses an id that was another call's.
+    pub(super) fn replied(
+        &self,
+        request: RequestId,
+        call: &str,
+    ) -> Result<Option<&Reply>, StoreError> {
+        match self.replies.get(&request) {
+            None => Ok(None),
+            Some((_, whose, reply)) if whose == call => Ok(Some(reply)),
+            Some((_, whose, _)) => Err(naming::another_call(request, whose)),
+        }
+    }
+
+    /// Keeps what a call is answered with.
+    pub(super) fn reply(&mut self, request: RequestId, call: String, reply: Reply, now: Timestamp) {
+        self.replies.insert(request, (now, call, reply));
+    }
+
     pub(super) fn trial(&self, id: i64) -> &TrialEntry {
         self.trials
             .get(&id)
@@ -312,6 +341,7 @@ impl Tables {
             finished_at: sweep.finished_at,
             workers: u32::try_from(holders.len()).unwrap_or(u32::MAX),
             first_failure: sweep.first_failure.clone(),
+            pause_reason: sweep.pause_reason.clone(),
         }
     }
 }

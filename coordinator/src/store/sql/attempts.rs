@@ -9,7 +9,7 @@ use descent_spec::state::TrialState;
 
 use super::super::super::{AfterFailure, Artifact, Fence, Purpose, StoreError, Verdict, number};
 use super::settle::settle;
-use super::{Conn, Db, Row, dialect, row, session, statements};
+use super::{Conn, Db, Row, alike, dialect, row, session, statements};
 
 statements! {
     /// `session` is there only while the trial is leased or suspect, so comparing it is comparing the state.
@@ -55,7 +55,7 @@ statements! {
         FROM trial JOIN trial_spec AS spec ON spec.trial_id = trial.id WHERE trial.id = $1";
     FAIL_ATTEMPT = "UPDATE attempt SET outcome = 'failed', ended_at = $3, failure = $4, message = $5
         WHERE trial_id = $1 AND attempt = $2";
-    FAIL = "UPDATE trial SET state = $2, run_after = $3, failures = failures + 1,
+    FAIL = "UPDATE trial SET state = $2, run_after = $3, failures = failures + $4,
             suspect = 0, session = NULL, leased_at = NULL
         WHERE id = $1";
     FIRST_FAILURE = "UPDATE sweep SET first_failure = $2
@@ -69,6 +69,15 @@ statements! {
         )
         UPDATE trial SET state = 'skipped' WHERE id IN (SELECT id FROM below)");
     STATE = "SELECT state FROM trial WHERE id = $1";
+}
+
+/// Gives up all that waits for these trials.
+pub(super) async fn skip_below(conn: &mut Conn, trials: &[i64]) -> Result<(), StoreError> {
+    sqlx::query::<Db>(SKIP_BELOW)
+        .bind(row::list(trials))
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// Which of these fences hold, with their trials locked until the transaction ends.
@@ -329,7 +338,9 @@ pub(super) async fn fail(
         AfterFailure::Retry { at } if at <= now => (TrialState::Ready, None),
         AfterFailure::Retry { at } => (TrialState::Delayed, Some(at.0)),
         AfterFailure::GiveUp => (TrialState::Failed, None),
+        AfterFailure::Pardon => (TrialState::Ready, None),
     };
+    let charge = i64::from(after != AfterFailure::Pardon);
     sqlx::query::<Db>(FAIL_ATTEMPT)
         .bind(fence.trial.0)
         .bind(fence.attempt.0)
@@ -342,6 +353,7 @@ pub(super) async fn fail(
         .bind(fence.trial.0)
         .bind(state.word())
         .bind(run_after)
+        .bind(charge)
         .execute(&mut *conn)
         .await?;
     sqlx::query::<Db>(FIRST_FAILURE)
@@ -350,11 +362,12 @@ pub(super) async fn fail(
         .execute(&mut *conn)
         .await?;
     if state == TrialState::Failed {
-        let ids = row::list(&[fence.trial.0]);
-        sqlx::query::<Db>(SKIP_BELOW)
-            .bind(ids)
-            .execute(&mut *conn)
-            .await?;
+        skip_below(conn, &[fence.trial.0]).await?;
+    }
+    if after != AfterFailure::Pardon {
+        alike::count(conn, fence.trial, failure).await?;
+    }
+    if state == TrialState::Failed {
         settle(conn, now).await?;
     }
     Ok(Some(state))

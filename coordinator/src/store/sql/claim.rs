@@ -6,14 +6,14 @@ use descent_spec::id::{AttemptNumber, Timestamp, TrialId};
 
 use super::super::super::{Artifact, Ask, Claim, Claimed, StoreError};
 use super::choose::{Asker, Chosen, choose};
-use super::{Conn, Db, Row, dialect, log, row, statements};
+use super::{Conn, Db, Row, dialect, log, revoke, row, statements};
 
 statements! {
-    SESSION = "SELECT state, device, device_kind, instruction_set, data FROM session WHERE id = $1";
+    SESSION = "SELECT session.state, session.device, session.device_kind, session.instruction_set, session.data,
+            CAST(session.draining AS BIGINT) AS draining, COALESCE(quarantine.until_at, 0) AS quarantined_until
+        FROM session LEFT JOIN quarantine ON quarantine.worker = session.worker
+        WHERE session.id = $1";
     TELL_DATA = "UPDATE session SET data = $2 WHERE id = $1";
-    /// Only here is an expired lease revoked, and charged.
-    LOSE = concat!("UPDATE attempt SET outcome = 'lost', ended_at = $2
-        WHERE outcome = 'suspect' AND trial_id IN ", dialect::ints!("$1"));
     TAKE = concat!("UPDATE trial SET state = 'leased', attempt = attempt + 1,
             crashes = crashes + suspect, suspect = 0, session = $2, leased_at = $3
         WHERE state = 'ready' AND id IN ", dialect::ints!("$1"));
@@ -44,12 +44,15 @@ statements! {
         WHERE trial.id IN ", dialect::ints!("$1"));
 }
 
+/// How a claim is told from other calls.
+const CALL: &str = "claim";
+
 /// See [`Store::claim`](super::super::super::Store::claim).
 pub(super) async fn claim(conn: &mut Conn, ask: &Ask, now: Timestamp) -> Result<Claim, StoreError> {
-    if let Some(grants) = log::recall::<Vec<(i64, i64)>>(conn, ask.request).await? {
+    if let Some(grants) = log::recall::<Vec<(i64, i64)>>(conn, ask.request, CALL).await? {
         return Ok(Claim {
             claimed: details(conn, &grants).await?,
-            missing_data: Vec::new(),
+            ..Claim::default()
         });
     }
     let closed = || StoreError::SessionClosed(ask.session);
@@ -65,6 +68,10 @@ pub(super) async fn claim(conn: &mut Conn, ask: &Ask, now: Timestamp) -> Result<
         "expired" => return Ok(Claim::default()),
         _ => return Err(closed()),
     }
+    // It is told so by its next beat.
+    if row::int(&session, "draining")? == 1 || row::int(&session, "quarantined_until")? > now.0 {
+        return Ok(Claim::default());
+    }
     let asker = Asker::new(&session, ask)?;
     // What others share out counts on who has which data, and a session may get some in its life.
     if row::text_or_none(&session, "data")?.as_ref() != Some(&asker.data) {
@@ -78,13 +85,17 @@ pub(super) async fn claim(conn: &mut Conn, ask: &Ask, now: Timestamp) -> Result<
         Chosen::Trials(trials) => trials,
         Chosen::Missing(missing_data) => {
             return Ok(Claim {
-                claimed: Vec::new(),
                 missing_data,
+                ..Claim::default()
             });
         }
     };
+    let (trials, lost) = revoke::revoke(conn, trials, now).await?;
     if trials.is_empty() {
-        return Ok(Claim::default());
+        return Ok(Claim {
+            lost,
+            ..Claim::default()
+        });
     }
     take(conn, &trials, &id, now).await?;
     let grants: Vec<(i64, i64)> = trials.iter().map(|&trial| (trial, 0)).collect();
@@ -93,10 +104,11 @@ pub(super) async fn claim(conn: &mut Conn, ask: &Ask, now: Timestamp) -> Result<
         .iter()
         .map(|claimed| (claimed.trial.0, claimed.attempt.0))
         .collect();
-    log::remember(conn, ask.request, &grants, now).await?;
+    log::remember(conn, ask.request, CALL, &grants, now).await?;
     Ok(Claim {
         claimed,
-        missing_data: Vec::new(),
+        lost,
+        ..Claim::default()
     })
 }
 
@@ -108,11 +120,6 @@ async fn take(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let ids = row::list(trials);
-    sqlx::query::<Db>(LOSE)
-        .bind(&ids)
-        .bind(now.0)
-        .execute(&mut *conn)
-        .await?;
     for statement in [TAKE, START] {
         sqlx::query::<Db>(statement)
             .bind(&ids)

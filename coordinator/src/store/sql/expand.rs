@@ -39,7 +39,7 @@ statements! {
         " ORDER BY id", dialect::for_update!("trial"));
     SPECS = concat!("INSERT INTO trial_spec (trial_id, params, width, depth, parameters, samples,
             outputs, label_noise, ridge, weight_decay, epochs, seed, time_limit_ms, max_failures,
-            checkpoint_ms, checkpoint_epochs, keep_weights, model, subspace_dim, projection, density)
+            checkpoint_ms, checkpoint_epochs, keep_weights, model, subspace_dim, projection, density, stall_ms)
         SELECT trial.id, r.value ->> 'params',
             CAST(r.value ->> 'width' AS BIGINT), CAST(r.value ->> 'depth' AS BIGINT),
             CAST(r.value ->> 'parameters' AS BIGINT), CAST(r.value ->> 'samples' AS BIGINT),
@@ -53,17 +53,20 @@ statements! {
             CAST(r.value ->> 'checkpoint_epochs' AS BIGINT),
             CAST(r.value ->> 'keep_weights' AS BIGINT),
             r.value ->> 'model', CAST(r.value ->> 'subspace_dim' AS BIGINT),
-            r.value ->> 'projection', CAST(r.value ->> 'density' AS DOUBLE PRECISION)
+            r.value ->> 'projection', CAST(r.value ->> 'density' AS DOUBLE PRECISION),
+            CAST(r.value ->> 'stall_ms' AS BIGINT)
         FROM ", dialect::rows!("$1"), " JOIN trial ON trial.identity = r.value ->> 'identity'
         WHERE true
         ON CONFLICT (trial_id) DO UPDATE SET
             time_limit_ms = excluded.time_limit_ms, max_failures = excluded.max_failures,
             checkpoint_ms = excluded.checkpoint_ms, checkpoint_epochs = excluded.checkpoint_epochs,
+            stall_ms = excluded.stall_ms,
             keep_weights = CASE WHEN trial_spec.keep_weights = 1 THEN 1 ELSE excluded.keep_weights END
         WHERE trial_spec.time_limit_ms <> excluded.time_limit_ms
             OR trial_spec.max_failures <> excluded.max_failures
             OR trial_spec.checkpoint_ms <> excluded.checkpoint_ms
             OR trial_spec.checkpoint_epochs <> excluded.checkpoint_epochs
+            OR trial_spec.stall_ms <> excluded.stall_ms
             OR trial_spec.keep_weights < excluded.keep_weights");
     /// Those of the slice that are given up, unless their parents cannot succeed.
     REVIVE = concat!("WITH RECURSIVE slice (id, parent_id) AS (
@@ -267,6 +270,7 @@ fn as_json(trial: &NewTrial) -> serde_json::Value {
         "cost": columns.cost,
         "memory": row::signed(columns.memory),
         "time_limit_ms": row::signed(trial.time_limit_ms),
+        "stall_ms": row::signed(trial.stall_ms),
         "max_failures": trial.max_failures,
         "checkpoint_ms": trial.checkpoint_ms,
         "checkpoint_epochs": trial.checkpoint_epochs,

@@ -3,7 +3,7 @@
 use descent_spec::id::{AttemptNumber, ContentHash, Timestamp, TrialId};
 use descent_spec::state::TrialState;
 
-use super::super::super::{AttemptRow, Explanation, StoreError, naming};
+use super::super::super::{AttemptRow, Explanation, Needs, StoreError, naming};
 use super::{Conn, Db, Row, row, statements};
 
 statements! {
@@ -11,17 +11,20 @@ statements! {
     BY_PREFIX = "SELECT id FROM trial WHERE identity >= $1 AND identity <= $2 ORDER BY identity LIMIT 2";
     TRIAL = "SELECT trial.identity, trial.state, CAST(trial.held AS BIGINT) AS held,
             CAST(trial.suspect AS BIGINT) AS suspect, trial.run_after, trial.priority, trial.ord,
-            parent.identity AS parent, parent.state AS parent_state, spec.params
+            parent.identity AS parent, parent.state AS parent_state, spec.params,
+            class.data, class.device, class.instruction_set,
+            CAST(trial.memory AS BIGINT) + CAST(class.data_memory AS BIGINT) AS memory
         FROM trial
+        JOIN class ON class.id = trial.class_id
         JOIN trial_spec AS spec ON spec.trial_id = trial.id
         LEFT JOIN trial AS parent ON parent.id = trial.parent_id
         WHERE trial.id = $1";
     AHEAD = "SELECT COUNT(*) AS ahead FROM trial
         WHERE state = 'ready' AND held = 0 AND (priority > $1
             OR (priority = $1 AND (ord < $2 OR (ord = $2 AND id < $3))))";
-    ATTEMPTS = "SELECT attempt, worker, started_at, ended_at, outcome, message
+    ATTEMPTS = "SELECT attempt, worker, started_at, ended_at, outcome, failure, message
         FROM attempt WHERE trial_id = $1 ORDER BY attempt";
-    SWEEPS = "SELECT sweep.name FROM sweep_trial AS link JOIN sweep ON sweep.id = link.sweep_id
+    SWEEPS = "SELECT sweep.name, sweep.pause_reason FROM sweep_trial AS link JOIN sweep ON sweep.id = link.sweep_id
         WHERE link.trial_id = $1 ORDER BY sweep.id";
     ARTIFACTS = "SELECT hash FROM artifact
         UNION SELECT weights FROM result WHERE weights IS NOT NULL ORDER BY 1";
@@ -54,6 +57,10 @@ pub(super) async fn explain(conn: &mut Conn, name: &str) -> Result<Explanation, 
         .bind(id)
         .fetch_all(&mut *conn)
         .await?;
+    let pauses: Vec<Option<String>> = sweeps
+        .iter()
+        .map(|sweep| row::text_or_none(sweep, "pause_reason"))
+        .collect::<Result<_, _>>()?;
     let parent = match row::digest_or_none(&trial, "parent")? {
         None => None,
         Some(parent) => Some((
@@ -76,6 +83,13 @@ pub(super) async fn explain(conn: &mut Conn, name: &str) -> Result<Explanation, 
             .iter()
             .map(|sweep| row::text(sweep, "name"))
             .collect::<Result<_, _>>()?,
+        pauses: pauses.into_iter().flatten().collect(),
+        needs: Needs {
+            data: row::digest(&trial, "data")?,
+            device: row::text(&trial, "device")?,
+            instruction_set: row::text(&trial, "instruction_set")?,
+            memory: row::unsigned(&trial, "memory")?,
+        },
     })
 }
 
@@ -86,6 +100,7 @@ fn attempt(found: &Row) -> Result<AttemptRow, StoreError> {
         started_at: Timestamp(row::int(found, "started_at")?),
         ended_at: row::int_or_none(found, "ended_at")?.map(Timestamp),
         outcome: row::text(found, "outcome")?,
+        failure: row::text_or_none(found, "failure")?,
         message: row::text_or_none(found, "message")?,
     })
 }

@@ -85,7 +85,8 @@ async fn import_one(
     if row::int(&waiting, "waiting")? > 0 {
         return Ok(Imported::Needed);
     }
-    let attempt = row::int(trial, "attempt")?;
+    // No attempt here brought it.
+    let attempt = 0;
     attempts::insert_result(conn, (id, attempt), result, now).await?;
     for statement in [TAKE, DROP_METRICS, DROP_CHECKPOINT] {
         sqlx::query::<Db>(statement)

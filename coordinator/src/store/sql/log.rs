@@ -4,7 +4,7 @@ use descent_spec::id::{RequestId, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::super::super::StoreError;
+use super::super::super::{StoreError, naming};
 use super::{Conn, Db, row, statements};
 
 statements! {
@@ -13,28 +13,38 @@ statements! {
 }
 
 /// What this call was answered with before.
+///
+/// # Errors
+/// When another call had this id.
 pub(super) async fn recall<T: DeserializeOwned>(
     conn: &mut Conn,
     request: RequestId,
+    call: &str,
 ) -> Result<Option<T>, StoreError> {
     let found = sqlx::query::<Db>(RECALL)
         .bind(request.to_string())
         .fetch_optional(conn)
         .await?;
     let Some(found) = found else { return Ok(None) };
-    let answer = row::text(&found, "answer")?;
-    let taken = |_| StoreError::Conflict(format!("request {request} was another call's"));
-    serde_json::from_str(&answer).map(Some).map_err(taken)
+    let kept = row::text(&found, "answer")?;
+    let taken = |_| naming::another_call(request, "unknown");
+    match serde_json::from_str::<(String, serde_json::Value)>(&kept) {
+        Ok((whose, _)) if whose != call => Err(naming::another_call(request, &whose)),
+        Ok((_, answer)) => serde_json::from_value(answer).map(Some).map_err(taken),
+        // Of a version that did not note whose it was.
+        Err(_) => serde_json::from_str(&kept).map(Some).map_err(taken),
+    }
 }
 
 /// Keeps what a call is answered with.
 pub(super) async fn remember<T: Serialize + Sync>(
     conn: &mut Conn,
     request: RequestId,
+    call: &str,
     answer: &T,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let answer = serde_json::to_string(answer).expect("answers always serialise");
+    let answer = serde_json::to_string(&(call, answer)).expect("answers always serialise");
     sqlx::query::<Db>(REMEMBER)
         .bind(request.to_string())
         .bind(answer)

@@ -3,6 +3,7 @@
 //! The parent module says which engine: it defines `Db`, `Engine` (with `read` and `write`) and `dialect`, the few places
 //! where the two languages differ. Parameters are `$1` in both; lists travel as JSON.
 
+mod alike;
 mod attempts;
 mod choose;
 mod claim;
@@ -14,11 +15,13 @@ mod log;
 mod maintain;
 mod queue;
 mod remove;
+mod revoke;
 mod row;
 mod session;
 mod settle;
 mod sweeps;
 mod view;
+mod workers;
 
 use super::{Db, Engine, dialect};
 
@@ -43,6 +46,7 @@ use statements;
 #[cfg(test)]
 pub(super) fn all_statements() -> Vec<(&'static str, &'static str)> {
     [
+        alike::STATEMENTS,
         attempts::STATEMENTS,
         choose::STATEMENTS,
         claim::STATEMENTS,
@@ -53,9 +57,11 @@ pub(super) fn all_statements() -> Vec<(&'static str, &'static str)> {
         log::STATEMENTS,
         maintain::STATEMENTS,
         remove::STATEMENTS,
+        revoke::STATEMENTS,
         session::STATEMENTS,
         settle::STATEMENTS,
         sweeps::STATEMENTS,
+        workers::STATEMENTS,
     ]
     .concat()
 }

@@ -1,19 +1,19 @@
 //! The trait over the operations: each write in its own transaction, on the lane that its urgency deserves.
 
 use async_trait::async_trait;
-use descent_spec::id::{ContentHash, Identity, RequestId, SessionId, SweepId, Timestamp};
+use descent_spec::id::{ContentHash, Identity, RequestId, SessionId, SweepId, Timestamp, TrialId};
 use descent_spec::outcome::{Failure, Measurement, TrialResult};
 use descent_spec::state::TrialState;
 
 use super::super::super::lane::Lane;
 use super::super::super::{
     AfterFailure, Artifact, Ask, Claim, Directive, Explanation, Fence, Held, IfExists, Imported,
-    ImportedResult, Maintained, NewSession, NewSweep, Purpose, Rerun, Slice, Steer, Store,
-    StoreError, SweepRow, Verdict,
+    ImportedResult, Limits, Maintained, NewSession, NewSweep, Orders, Pardon, Purpose, Rerun,
+    Slice, Steer, Store, StoreError, SweepRow, Verdict, WorkerRow,
 };
 use super::{
     Engine, attempts, claim, dialect, expand, explain, import, lead, maintain, remove, session,
-    sweeps,
+    sweeps, workers,
 };
 
 /// Runs an operation in a transaction. The arguments are cloned, because a transaction may have to be run again.
@@ -92,6 +92,10 @@ impl Store for Engine {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         write!(self, Steer, (name), c => remove::delete(c, request, &name, now))
+    }
+
+    async fn bury(&self, most: u32) -> Result<u64, StoreError> {
+        write!(self, Bulk, (), c => remove::bury(c, most))
     }
 
     async fn rerun(
@@ -191,6 +195,35 @@ impl Store for Engine {
 
     async fn close_session(&self, session: SessionId, now: Timestamp) -> Result<(), StoreError> {
         write!(self, Report, (), c => session::close(c, session, now))
+    }
+
+    async fn limits(&self, trials: &[TrialId]) -> Result<Vec<Limits>, StoreError> {
+        read!(self, (trials), c => workers::limits(c, &trials))
+    }
+
+    async fn workers(&self, now: Timestamp) -> Result<Vec<WorkerRow>, StoreError> {
+        read!(self, (), c => workers::workers(c, now))
+    }
+
+    async fn orders(&self, now: Timestamp) -> Result<Orders, StoreError> {
+        read!(self, (), c => workers::orders(c, now))
+    }
+
+    async fn drain(&self, worker: &str) -> Result<u64, StoreError> {
+        write!(self, Steer, (worker), c => workers::drain(c, &worker))
+    }
+
+    async fn quarantine(
+        &self,
+        worker: &str,
+        until: Timestamp,
+        reason: &str,
+        pardon: &Pardon,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        write!(self, Report, (worker, reason, pardon), c => {
+            workers::quarantine(c, (&worker, until, &reason), &pardon, now)
+        })
     }
 
     async fn disown(&self, worker: &str, _now: Timestamp) -> Result<u64, StoreError> {

@@ -75,8 +75,32 @@ statements! {
             ), priority)
         WHERE state IN ('blocked', 'ready', 'leased', 'delayed')
             AND id IN (SELECT trial_id FROM removal WHERE sweep_id = $1 AND fate = 'keep')";
-    DELETE_TRIALS = "DELETE FROM trial
-        WHERE id IN (SELECT trial_id FROM removal WHERE sweep_id = $1 AND fate = 'delete')";
+    /// What goes is nobody's any more, though its rows may stay for a while.
+    ABANDON_ATTEMPTS = "UPDATE attempt SET outcome = 'cancelled', ended_at = $2
+        WHERE ended_at IS NULL AND trial_id IN (
+            SELECT removal.trial_id FROM removal JOIN trial ON trial.id = removal.trial_id
+            WHERE removal.sweep_id = $1 AND removal.fate = 'delete' AND trial.session IS NOT NULL
+        )";
+    ABANDON = "UPDATE trial SET state = 'cancelled', run_after = NULL,
+            suspect = 0, session = NULL, leased_at = NULL
+        WHERE state IN ('blocked', 'ready', 'leased', 'delayed')
+            AND id IN (SELECT trial_id FROM removal WHERE sweep_id = $1 AND fate = 'delete')";
+    TO_GRAVE = "INSERT INTO grave (trial_id)
+        SELECT trial_id FROM removal WHERE sweep_id = $1 AND fate = 'delete'
+        ON CONFLICT (trial_id) DO NOTHING";
+    /// Children have larger numbers than their parents, and go first.
+    GRAVES = "SELECT trial_id FROM grave ORDER BY trial_id DESC LIMIT $1";
+    LOCK_THESE = concat!("SELECT id FROM trial WHERE id IN ", dialect::ints!("$1"), " ORDER BY id",
+        dialect::for_update!("trial"));
+    /// All but those that a sweep has taken up again meanwhile, or that a trial that stays comes from.
+    BURY = concat!("DELETE FROM trial
+        WHERE id IN ", dialect::ints!("$1"), "
+            AND NOT EXISTS (SELECT 1 FROM sweep_trial AS link WHERE link.trial_id = trial.id)
+            AND NOT EXISTS (
+                SELECT 1 FROM trial AS child WHERE child.parent_id = trial.id
+                    AND child.id NOT IN ", dialect::ints!("$1"), "
+            )");
+    CLOSE_GRAVES = concat!("DELETE FROM grave WHERE trial_id IN ", dialect::ints!("$1"));
     DELETE_TALLY = "DELETE FROM sweep_tally WHERE sweep_id = $1";
     DELETE_SWEEP = "DELETE FROM sweep WHERE id = $1";
     CLEAR = "DELETE FROM removal WHERE sweep_id = $1";
@@ -178,7 +202,8 @@ pub(super) async fn delete(
     name: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    if log::recall::<()>(conn, request).await?.is_some() {
+    let call = naming::call("delete", name);
+    if log::recall::<()>(conn, request, &call).await?.is_some() {
         return Ok(());
     }
     let (sweep, view_name) = sweeps::locate(conn, name).await?;
@@ -186,12 +211,44 @@ pub(super) async fn delete(
     run(conn, sweep, &[DOOM, UNLINK]).await?;
     cancel_unwanted(conn, sweep, true, now).await?;
     view::drop(conn, &view_name).await?;
-    run(
-        conn,
-        sweep,
-        &[DELETE_TRIALS, DELETE_TALLY, CLEAR, DELETE_SWEEP],
-    )
-    .await?;
+    sqlx::query::<Db>(ABANDON_ATTEMPTS)
+        .bind(sweep.0)
+        .bind(now.0)
+        .execute(&mut *conn)
+        .await?;
+    let last = [ABANDON, TO_GRAVE, DELETE_TALLY, CLEAR, DELETE_SWEEP];
+    run(conn, sweep, &last).await?;
+    bury(conn, GRAVES_AT_ONCE).await?;
     settle(conn, now).await?;
-    log::remember(conn, request, &(), now).await
+    log::remember(conn, request, &call, &(), now).await
+}
+
+/// Trials that go with their sweep at once; of a larger one the rest follows.
+const GRAVES_AT_ONCE: u32 = 500;
+
+/// See [`Store::bury`](super::super::super::Store::bury).
+pub(super) async fn bury(conn: &mut Conn, most: u32) -> Result<u64, StoreError> {
+    let graves = sqlx::query::<Db>(GRAVES)
+        .bind(i64::from(most))
+        .fetch_all(&mut *conn)
+        .await?;
+    let ids: Vec<i64> = graves
+        .iter()
+        .map(|found| row::int(found, "trial_id"))
+        .collect::<Result<_, _>>()?;
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let list = row::list(&ids);
+    sqlx::query::<Db>(LOCK_THESE)
+        .bind(&list)
+        .fetch_all(&mut *conn)
+        .await?;
+    for statement in [BURY, CLOSE_GRAVES] {
+        sqlx::query::<Db>(statement)
+            .bind(&list)
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(ids.len() as u64)
 }

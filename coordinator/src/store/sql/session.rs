@@ -14,7 +14,8 @@ statements! {
         WHERE session.state <> 'closed'";
     BEAT = "UPDATE session SET state = 'open', lease_until = $2 WHERE id = $1 AND state <> 'closed'";
     HELD = concat!("SELECT trial.id, trial.state, trial.attempt, trial.session,
-            attempt.session AS attempt_session, CAST(trial.suspect AS BIGINT) AS suspect
+            attempt.session AS attempt_session, CAST(trial.suspect AS BIGINT) AS suspect,
+            CAST(trial.held AS BIGINT) AS held
         FROM trial
         LEFT JOIN attempt ON attempt.trial_id = trial.id AND attempt.attempt = trial.attempt
         WHERE trial.id IN ", dialect::ints!("$1"));
@@ -31,6 +32,8 @@ statements! {
         SET state = 'ready', suspect = 0, session = NULL, leased_at = NULL, releases = releases + 1
         WHERE session = $1 AND id IN ", dialect::ints!("$2"));
     CLOSE = "UPDATE session SET state = 'closed' WHERE id = $1";
+    /// A worker that was stopped in order comes back with a clean record: somebody has looked at it.
+    ABSOLVE = "DELETE FROM quarantine WHERE worker IN (SELECT worker FROM session WHERE id = $1 AND state <> 'closed')";
 }
 
 /// Data sets as sessions list them.
@@ -157,7 +160,13 @@ fn directive(
     let attempted_by: Option<SessionId> = row::digest_or_none(trial, "attempt_session")?;
     let state = row::word(trial, "state", TrialState::from_word)?;
     Ok(if current && holder == Some(session) {
-        (Directive::Continue, row::int(trial, "suspect")? == 1)
+        let paused = row::int(trial, "held")? == 1;
+        let directive = if paused {
+            Directive::Release
+        } else {
+            Directive::Continue
+        };
+        (directive, row::int(trial, "suspect")? == 1)
     } else if current && attempted_by == Some(session) && state == TrialState::Cancelled {
         (Directive::Cancel, false)
     } else {
@@ -212,9 +221,11 @@ pub(super) async fn close(
         .map(|found| row::int(found, "id"))
         .collect::<Result<_, _>>()?;
     hand_back(conn, session, &held, now).await?;
-    sqlx::query::<Db>(CLOSE)
-        .bind(session.to_string())
-        .execute(&mut *conn)
-        .await?;
+    for statement in [ABSOLVE, CLOSE] {
+        sqlx::query::<Db>(statement)
+            .bind(session.to_string())
+            .execute(&mut *conn)
+            .await?;
+    }
     Ok(())
 }

@@ -18,7 +18,7 @@ macro_rules! select_sweeps {
         concat!(
             "SELECT sweep.id, sweep.name, sweep.experiment, sweep.source, sweep.data, sweep.edition, sweep.state,
                 sweep.priority, sweep.points, sweep.position, sweep.cost_total, sweep.created_at,
-                sweep.finished_at, sweep.first_failure, (
+                sweep.finished_at, sweep.first_failure, sweep.pause_reason, (
                     SELECT COUNT(DISTINCT trial.session)
                     FROM trial CROSS JOIN sweep_trial AS link
                     WHERE trial.session IS NOT NULL AND trial.state = 'leased'
@@ -58,11 +58,11 @@ macro_rules! revive {
 statements! {
     SAME_VIEW = concat!("SELECT id, name, edition FROM sweep WHERE view_name = $1", dialect::for_update!("sweep"));
     INSERT = "INSERT INTO sweep (name, view_name, experiment, source, data, axes, state, points,
-            priority, cost_total, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, 'expanding', $7, $8, $9, $10) RETURNING id";
+            priority, cost_total, created_at, max_alike)
+        VALUES ($1, $2, $3, $4, $5, $6, 'expanding', $7, $8, $9, $10, $11) RETURNING id";
     REPLACE = "UPDATE sweep SET experiment = $2, source = $3, data = $4, axes = $5, points = $6,
             priority = $7, cost_total = $8, state = 'expanding', expanded = 0, edition = edition + 1,
-            position = 0, finished_at = NULL
+            position = 0, finished_at = NULL, alike = NULL, pause_reason = NULL, max_alike = $9
         WHERE id = $1";
     BY_NAME = select_sweeps!("WHERE sweep.name = $1");
     AFTER = select_sweeps!("WHERE sweep.id > $1 ORDER BY sweep.id LIMIT $2");
@@ -75,7 +75,8 @@ statements! {
         WHERE tally.state = 'ready' AND sweep.state IN ('expanding', 'running')";
     LOCATE = concat!("SELECT id, view_name, state, CAST(expanded AS BIGINT) AS expanded FROM sweep WHERE name = $1",
         dialect::for_update!("sweep"));
-    STEER = "UPDATE sweep SET state = $2, finished_at = $3 WHERE id = $1";
+    /// Whoever steers has seen why it was paused, and alike failures are counted anew.
+    STEER = "UPDATE sweep SET state = $2, finished_at = $3, alike = NULL, pause_reason = NULL WHERE id = $1";
     REFRESH = "UPDATE trial SET
             held = CASE WHEN EXISTS (
                 SELECT 1 FROM sweep_trial AS link JOIN sweep ON sweep.id = link.sweep_id
@@ -108,7 +109,8 @@ pub(super) async fn submit(
     exists: IfExists,
     now: Timestamp,
 ) -> Result<SweepId, StoreError> {
-    if let Some(id) = log::recall(conn, request).await? {
+    let call = naming::call("submit", &sweep.name);
+    if let Some(id) = log::recall(conn, request, &call).await? {
         return Ok(SweepId(id));
     }
     let view_name = naming::view_name(&sweep.name)?;
@@ -130,7 +132,7 @@ pub(super) async fn submit(
         }
     };
     view::create(conn, &view_name, id, &sweep.axes).await?;
-    log::remember(conn, request, &id.0, now).await?;
+    log::remember(conn, request, &call, &id.0, now).await?;
     Ok(id)
 }
 
@@ -151,6 +153,7 @@ async fn insert(
         .bind(sweep.priority)
         .bind(sweep.cost_total)
         .bind(now.0)
+        .bind(i64::from(sweep.max_alike_failures))
         .fetch_one(&mut *conn)
         .await?;
     Ok(SweepId(row::int(&inserted, "id")?))
@@ -166,6 +169,7 @@ async fn replace(conn: &mut Conn, id: SweepId, sweep: &NewSweep) -> Result<(), S
         .bind(row::signed(sweep.points))
         .bind(sweep.priority)
         .bind(sweep.cost_total)
+        .bind(i64::from(sweep.max_alike_failures))
         .execute(&mut *conn)
         .await?;
     refresh(conn, id).await
@@ -185,7 +189,7 @@ fn axes(sweep: &NewSweep) -> String {
 }
 
 /// Decides anew which trials of a sweep are held back and how urgent they are.
-async fn refresh(conn: &mut Conn, id: SweepId) -> Result<(), StoreError> {
+pub(super) async fn refresh(conn: &mut Conn, id: SweepId) -> Result<(), StoreError> {
     sqlx::query::<Db>(LOCK_TRIALS)
         .bind(id.0)
         .fetch_all(&mut *conn)
@@ -271,6 +275,7 @@ fn sweep_row(found: &Row) -> Result<SweepRow, StoreError> {
         finished_at: row::int_or_none(found, "finished_at")?.map(Timestamp),
         workers: row::unsigned(found, "workers")?,
         first_failure: row::text_or_none(found, "first_failure")?,
+        pause_reason: row::text_or_none(found, "pause_reason")?,
     })
 }
 
@@ -301,7 +306,8 @@ pub(super) async fn steer(
         .await?;
     let found = found.ok_or_else(|| naming::no_sweep(name))?;
     let id = SweepId(row::int(&found, "id")?);
-    if log::recall::<()>(conn, request).await?.is_none() {
+    let call = naming::call(steer.word(), name);
+    if log::recall::<()>(conn, request, &call).await?.is_none() {
         let state = row::word(&found, "state", SweepState::from_word)?;
         let expanded = row::int(&found, "expanded")? == 1;
         if let Some(state) = naming::steered(name, state, expanded, steer)? {
@@ -318,7 +324,7 @@ pub(super) async fn steer(
             }
             settle(conn, now).await?;
         }
-        log::remember(conn, request, &(), now).await?;
+        log::remember(conn, request, &call, &(), now).await?;
     }
     sweep(conn, name)
         .await?
@@ -333,7 +339,8 @@ pub(super) async fn rerun(
     which: Rerun,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    if let Some(trials) = log::recall(conn, request).await? {
+    let call = naming::call(which.word(), name);
+    if let Some(trials) = log::recall(conn, request, &call).await? {
         return Ok(trials);
     }
     let (id, _) = locate(conn, name).await?;
@@ -356,7 +363,7 @@ pub(super) async fn rerun(
         .await?;
     refresh(conn, id).await?;
     settle(conn, now).await?;
-    log::remember(conn, request, &trials, now).await?;
+    log::remember(conn, request, &call, &trials, now).await?;
     Ok(trials)
 }
 

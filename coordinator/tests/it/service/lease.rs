@@ -170,8 +170,8 @@ async fn cancel_and_pause_take_effect_at_once() {
         sweep: "toy".into(),
     };
     sweeps.pause(request).await.unwrap();
-    // What runs may end; nothing more is handed out.
-    assert_eq!(worker.directive(&claimed).await, v1::Directive::Continue);
+    // What runs is asked back; nothing more is handed out.
+    assert_eq!(worker.directive(&claimed).await, v1::Directive::Release);
     assert!(worker.lease(8).await.is_empty());
     let explain = v1::ExplainRequest { trial: "4".into() };
     let answer = sweeps.explain(explain).await.unwrap().into_inner();

@@ -108,6 +108,7 @@ async fn a_stored_sweep_that_cannot_be_read_is_left_alone() {
         data: "{}".into(),
         points: 1,
         cost_total: 1.0,
+        max_alike_failures: 0,
         priority: 9,
         axes: Vec::new(),
     };

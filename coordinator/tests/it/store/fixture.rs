@@ -98,6 +98,7 @@ pub(super) fn new_sweep(name: &str, points: u64) -> NewSweep {
         points,
         cost_total: points as f64 * 1000.0,
         priority: 0,
+        max_alike_failures: 0,
         axes: vec![
             Axis {
                 name: "width".to_owned(),
@@ -156,6 +157,7 @@ pub(super) fn new_trial(n: u64) -> NewTrial {
         ),
         ord: i64::try_from(n).unwrap(),
         time_limit_ms: 0,
+        stall_ms: 600_000,
         max_failures: 3,
         checkpoint_ms: 30_000,
         checkpoint_epochs: 0,

@@ -349,6 +349,10 @@ impl World {
                         .iter_mut()
                         .for_each(|claimed| claimed.trial = TrialId(0));
                     claim
+                        .lost
+                        .iter_mut()
+                        .for_each(|lost| lost.trial = TrialId(0));
+                    claim
                 }))
             }
             Op::Metrics { grant, seq } => {

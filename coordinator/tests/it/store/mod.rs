@@ -3,6 +3,7 @@
 mod fixture;
 mod history;
 mod leader;
+mod operations;
 mod reading;
 mod share;
 mod sqlite;

@@ -13,6 +13,8 @@ super::on_every_engine!(
     a_cancelled_sweep_can_be_taken_up_again,
     the_more_urgent_sweep_goes_first,
     names_that_cannot_be_are_refused,
+    a_request_is_one_call_and_no_other,
+    a_large_sweep_goes_in_slices_and_spares_what_another_one_shares,
 );
 
 async fn a_slice_that_comes_twice_counts_once(f: &Fixture) {
@@ -234,4 +236,94 @@ async fn what_was_begun_for_an_edition_that_was_replaced_changes_nothing(f: &Fix
     assert_eq!(answer.await.unwrap(), sweep);
     f.store.expand(&slice(3), T0).await.unwrap();
     assert_eq!(f.row("s").await.counts.get(&TrialState::Ready), Some(&2));
+}
+
+async fn a_request_is_one_call_and_no_other(f: &Fixture) {
+    f.sweep_of("a", vec![new_trial(0)]).await;
+    f.sweep_of("b", vec![new_trial(1)]).await;
+    let request = f.request();
+    let store = &f.store;
+    store.steer(request, "a", Steer::Pause, T0).await.unwrap();
+    let taken = |answer: Result<(), StoreError>| {
+        let refusal = answer.unwrap_err();
+        assert!(matches!(refusal, StoreError::Conflict(_)), "{refusal}");
+        let told = refusal.to_string();
+        assert!(told.contains("another call's (`pause a`)"), "{told}");
+    };
+    taken(store.delete(request, "a", T0).await);
+    taken(
+        store
+            .steer(request, "a", Steer::Resume, T0)
+            .await
+            .map(|_| ()),
+    );
+    taken(
+        store
+            .steer(request, "b", Steer::Pause, T0)
+            .await
+            .map(|_| ()),
+    );
+    taken(
+        store
+            .rerun(request, "a", Rerun::Missing, T0)
+            .await
+            .map(|_| ()),
+    );
+    let new = new_sweep("c", 0);
+    let submitted = store.submit(request, &new, IfExists::Replace, T0).await;
+    taken(submitted.map(|_| ()));
+    let worker = f.open(1).await;
+    let ask = descent_coordinator::store::Ask {
+        session: worker,
+        request,
+        max_trials: 1,
+        memory: 1 << 30,
+        data: vec![super::fixture::data(1)],
+        samples: Vec::new(),
+    };
+    taken(store.claim(&ask, T0).await.map(|_| ()));
+    assert_eq!(f.row("a").await.state, SweepState::Paused);
+    assert_eq!(f.row("b").await.state, SweepState::Running);
+    assert_eq!(f.states(0..2).await, [TrialState::Ready; 2]);
+    // The call itself may be repeated.
+    store.steer(request, "a", Steer::Pause, T0).await.unwrap();
+}
+
+async fn a_large_sweep_goes_in_slices_and_spares_what_another_one_shares(f: &Fixture) {
+    let chained = |n: u64| {
+        let mut trial = new_trial(n);
+        trial.parent = (n >= 600).then(|| identity(n - 600));
+        trial
+    };
+    f.sweep_of("large", (0..1200).map(chained).collect()).await;
+    f.sweep_of("small", vec![chained(3), chained(603), chained(5)])
+        .await;
+    let worker = f.open(1).await;
+    let claimed = f.claim(worker, 2).await;
+    f.store.delete(f.request(), "large", at(1)).await.unwrap();
+    assert!(f.store.sweep("large").await.unwrap().is_none());
+    // What is in training of it is told to stop, whether its rows are gone or not.
+    let held: Vec<_> = claimed.iter().map(super::fixture::held).collect();
+    let told = f.store.heartbeat(worker, &held, at(60), 0, at(2)).await;
+    assert_eq!(
+        told.unwrap(),
+        [descent_coordinator::store::Directive::Cancel; 2]
+    );
+    // One of those on their way out is taken up again before it is gone.
+    f.sweep_of("again", vec![chained(1)]).await;
+    let mut slices = 0;
+    while f.store.bury(100).await.unwrap() > 0 {
+        slices += 1;
+        assert!(slices < 20, "it never ends");
+    }
+    assert_eq!(f.state(1).await, TrialState::Ready);
+    assert_eq!(f.states(3..4).await, [TrialState::Ready]);
+    assert_eq!(f.state(603).await, TrialState::Blocked);
+    for gone in [0, 2, 4, 601, 1199] {
+        let told = f.store.explain(&identity(gone).to_string()).await;
+        assert!(matches!(told, Err(StoreError::NotFound { .. })), "{gone}");
+    }
+    let row = f.row("small").await;
+    assert_eq!(row.counts.values().sum::<u64>(), 3);
+    assert_eq!(f.claim(worker, 100).await.len(), 3);
 }
