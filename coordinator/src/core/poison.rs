@@ -17,14 +17,15 @@ pub struct Losses {
 }
 
 /// Whether a trial is given up: after [`RetryPolicy::max_crashes`] on two workers at least, because a single worker may be what is
-/// broken; on one worker alone when there is no other one, or after twice as many.
+/// broken; on one worker alone after twice as many, while another one is at hand. Where there is one worker only, never: it may be
+/// killed by hand again and again, and goes on each time where it was.
 #[must_use]
 pub fn is_poisoned(losses: Losses, policy: &RetryPolicy) -> bool {
     let Some(max) = policy.max_crashes else {
         return false;
     };
-    let told_apart = losses.workers >= 2 || !losses.others;
-    max <= losses.crashes && (told_apart || max.saturating_mul(2) <= losses.crashes)
+    let again_and_again = losses.others && max.saturating_mul(2) <= losses.crashes;
+    max <= losses.crashes && (losses.workers >= 2 || again_and_again)
 }
 
 /// Keeps what may kill its worker apart: where it is the first of those chosen it goes alone, else without it.
@@ -64,9 +65,9 @@ mod tests {
             (4, 4, false, false),
             (5, 2, true, true),
             (5, 1, true, false),
-            (5, 1, false, true),
             (9, 1, true, false),
             (10, 1, true, true),
+            (100, 1, false, false),
         ] {
             let losses = Losses {
                 crashes,
