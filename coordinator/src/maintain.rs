@@ -13,6 +13,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::artifacts::ArtifactError;
+use crate::core::lease::stalled;
 use crate::rpc::status;
 use crate::service::{Service, millis};
 use crate::store::{Maintained, StoreError};
@@ -118,7 +119,7 @@ async fn elect(service: &Service, term: &mut Option<i64>) -> Result<bool, StoreE
 async fn round(service: &Service, last: Option<Timestamp>) -> Result<Maintained, StoreError> {
     let lease_until = service.lease_until();
     let timing = service.config.timing;
-    let grace = last.is_none_or(|last| stalled(last, service.now(), timing.maintain, timing.lease));
+    let grace = stalled(last, service.now(), timing.maintain, timing.lease);
     service
         .call(|store, now| async move {
             if grace {
@@ -127,12 +128,6 @@ async fn round(service: &Service, last: Option<Timestamp>) -> Result<Maintained,
             store.maintain(now).await
         })
         .await
-}
-
-/// Whether so much more time has passed since the last round than should have that beats may have been missed here:
-/// the machine slept, the database hung, or the clock was set (forwards or back).
-fn stalled(last: Timestamp, now: Timestamp, every: Duration, lease: Duration) -> bool {
-    now < last || now > last.plus_ms(millis(every) + millis(lease) / 2)
 }
 
 /// Removes what deleted sweeps left, a slice at a time, so that nobody waits long in between.
@@ -179,29 +174,5 @@ struct Collect(String);
 impl From<ArtifactError> for Collect {
     fn from(error: ArtifactError) -> Self {
         Self(error.to_string())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_late_round_or_a_clock_that_was_set_is_a_stall() {
-        let every = Duration::from_secs(1);
-        let lease = Duration::from_secs(30);
-        for (now_ms, expected) in [
-            (1_000, false),
-            (16_000, false),
-            (16_001, true),
-            (3_600_000, true),
-            (-1, true),
-        ] {
-            assert_eq!(
-                stalled(Timestamp(0), Timestamp(now_ms), every, lease),
-                expected,
-                "{now_ms}"
-            );
-        }
     }
 }

@@ -1,9 +1,11 @@
 //! When a session counts as dead.
 
+use std::time::Duration;
+
 use descent_spec::id::Timestamp;
 
 /// Where a worker's session is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SessionPhase {
     /// Alive until `until` without another beat.
     Open {
@@ -38,4 +40,36 @@ pub fn beat(session: SessionPhase, until: Timestamp) -> Option<SessionPhase> {
 #[must_use]
 pub fn was_lost(leased_at: Timestamp, grace_ms: i64, now: Timestamp) -> bool {
     leased_at.plus_ms(grace_ms) <= now
+}
+
+/// Whether beats may have been missed here, so that every session is given a full lease before anybody is expired: after a start (no
+/// `last` round), or when so much more time has passed since the last round than should have. The machine slept, the database hung,
+/// or the clock was set, forwards or back.
+#[must_use]
+pub fn stalled(last: Option<Timestamp>, now: Timestamp, every: Duration, lease: Duration) -> bool {
+    let most = every.saturating_add(lease / 2);
+    let most = i64::try_from(most.as_millis()).unwrap_or(i64::MAX);
+    last.is_none_or(|last| now < last || now > last.plus_ms(most))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_round_or_a_clock_that_was_set_is_a_stall() {
+        let every = Duration::from_secs(1);
+        let lease = Duration::from_secs(30);
+        let round = |last, now_ms| stalled(last, Timestamp(now_ms), every, lease);
+        for (now_ms, expected) in [
+            (1_000, false),
+            (16_000, false),
+            (16_001, true),
+            (3_600_000, true),
+            (-1, true),
+        ] {
+            assert_eq!(round(Some(Timestamp(0)), now_ms), expected, "{now_ms}");
+        }
+        assert!(round(None, 0), "a start");
+    }
 }

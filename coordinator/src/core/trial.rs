@@ -8,7 +8,7 @@ use super::fence::{self, Claimant};
 use super::retry::{self, Retry, RetryPolicy};
 
 /// Where a trial is, with what belongs to being there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TrialPhase {
     /// Waits for its parent.
     Blocked,
@@ -60,7 +60,7 @@ impl TrialPhase {
 }
 
 /// A trial, as far as decisions need it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Trial {
     /// Where it is.
     pub phase: TrialPhase,
