@@ -333,6 +333,23 @@ async fn an_export_taken_in_elsewhere_gives_the_same_results_once() {
         metrics.starts_with("trial,epoch,split,name,value\n"),
         "{metrics}"
     );
+    let export = ["export", "hump", "--table", "metrics", "--out"];
+    printed(
+        folder.path(),
+        "a.db",
+        0,
+        &[&export[..], &["m.parquet"]].concat(),
+    );
+    let with = |results| ["import", results, "--metrics", "m.parquet"];
+    printed(folder.path(), "b.db", 2, &with("changed.jsonl"));
+    printed(folder.path(), "b.db", 0, &with("results.parquet"));
+    let curves = "SELECT identity, epoch, split, name, value FROM metrics JOIN trials USING (trial) ORDER BY 1, 2, 3, 4";
+    let curves = ["--format", "jsonl", "sql", curves];
+    assert_eq!(
+        printed(folder.path(), "b.db", 0, &curves),
+        printed(folder.path(), "a.db", 0, &curves),
+        "what was measured on the way came along"
+    );
     printed(
         folder.path(),
         "a.db",
@@ -384,7 +401,13 @@ async fn a_trial_that_somebody_needs_or_trains_keeps_its_way() {
             samples: Vec::new(),
         };
         let held = store.claim(&ask, NOW).await.expect("a claim").claimed[0].identity;
-        let import = |identity, result| [ImportedResult { identity, result }];
+        let import = |identity, result| {
+            [ImportedResult {
+                identity,
+                result,
+                measurements: Vec::new(),
+            }]
+        };
         let leased = store
             .import_results(&import(held, result(2, 0)), NOW)
             .await

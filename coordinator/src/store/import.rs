@@ -1,7 +1,7 @@
 //! Results that come from another database: what may be taken in, and what must stay as it is.
 
 use descent_spec::id::Identity;
-use descent_spec::outcome::TrialResult;
+use descent_spec::outcome::{Measurement, TrialResult};
 
 /// A result from elsewhere, by the name that its trial has everywhere.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,6 +10,8 @@ pub struct ImportedResult {
     pub identity: Identity,
     /// Its result there.
     pub result: TrialResult,
+    /// What was measured on the way, by epoch; empty where that was not exported. A trial that has measurements keeps its own.
+    pub measurements: Vec<Measurement>,
 }
 
 /// What became of it.

@@ -27,11 +27,13 @@ impl Tables {
         };
         let entry = self.trial(id);
         if let Some((_, ours)) = &entry.result {
-            return if same(ours, &imported.result) {
-                Imported::Same
-            } else {
-                Imported::Different
-            };
+            if !same(ours, &imported.result) {
+                return Imported::Different;
+            }
+            if entry.metrics.is_empty() {
+                self.measure(id, imported);
+            }
+            return Imported::Same;
         }
         if matches!(
             entry.trial.phase,
@@ -55,6 +57,16 @@ impl Tables {
         }
         // No attempt here brought it.
         entry.result = Some((AttemptNumber(0), result));
+        self.measure(id, imported);
         Imported::Added
+    }
+
+    /// Keeps what was measured on the way.
+    fn measure(&mut self, id: i64, imported: &ImportedResult) {
+        let entry = self.trial_mut(id);
+        for measurement in &imported.measurements {
+            let kept = (AttemptNumber(0), number::finite(measurement));
+            entry.metrics.entry(measurement.epoch).or_insert(kept);
+        }
     }
 }

@@ -6,8 +6,8 @@ use descent_spec::details::Details;
 use descent_spec::id::Timestamp;
 use descent_spec::outcome::{Measurement, StopReason, TrialResult};
 
-use super::super::super::StoreError;
 use super::super::super::import::{Imported, ImportedResult, same};
+use super::super::super::{StoreError, number};
 use super::settle::settle;
 use super::{Conn, Db, Row, attempts, dialect, row, statements};
 
@@ -22,6 +22,10 @@ statements! {
         WHERE parent_id = $1 AND state IN ('blocked', 'ready', 'leased', 'delayed')";
     TAKE = "UPDATE trial SET state = 'succeeded', run_after = NULL, suspect = 0, session = NULL, leased_at = NULL
         WHERE id = $1";
+    MEASURED = "SELECT COUNT(*) AS epochs FROM (SELECT 1 AS one FROM metric WHERE trial_id = $1 LIMIT 1) AS first";
+    MEASURE = "INSERT INTO metric (trial_id, epoch, attempt, train_loss, train_error,
+            validation_loss, validation_error, test_loss, test_error, dead_units)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (trial_id, epoch) DO NOTHING";
     DROP_METRICS = "DELETE FROM metric WHERE trial_id = $1";
     DROP_CHECKPOINT = "DELETE FROM artifact WHERE trial_id = $1 AND purpose = 'checkpoint'";
     NAME_WEIGHTS = "INSERT INTO artifact (trial_id, purpose, hash, bytes, attempt, epoch, step, committed_at)
@@ -48,7 +52,7 @@ pub(super) async fn import_results(
     for (result, identity) in results.iter().zip(&identities) {
         outcomes.push(match found.get(identity) {
             None => Imported::Unknown,
-            Some(trial) => import_one(conn, trial, &result.result, now).await?,
+            Some(trial) => import_one(conn, trial, result, now).await?,
         });
     }
     settle(conn, now).await?;
@@ -58,21 +62,31 @@ pub(super) async fn import_results(
 async fn import_one(
     conn: &mut Conn,
     trial: &Row,
-    result: &TrialResult,
+    imported: &ImportedResult,
     now: Timestamp,
 ) -> Result<Imported, StoreError> {
     let id = row::int(trial, "id")?;
+    // No attempt here brought it.
+    let attempt = 0;
+    let result = &imported.result;
     // Read again, not from `trial`: the same identity may come twice in one call.
     if let Some(ours) = sqlx::query::<Db>(RESULT)
         .bind(id)
         .fetch_optional(&mut *conn)
         .await?
     {
-        return Ok(if same(&read(&ours)?, result) {
-            Imported::Same
-        } else {
-            Imported::Different
-        });
+        if !same(&read(&ours)?, result) {
+            return Ok(Imported::Different);
+        }
+        // It may have been imported before without them.
+        let measured = sqlx::query::<Db>(MEASURED)
+            .bind(id)
+            .fetch_one(&mut *conn)
+            .await?;
+        if row::int(&measured, "epochs")? == 0 {
+            measure(conn, (id, attempt), &imported.measurements).await?;
+        }
+        return Ok(Imported::Same);
     }
     // Leased, or its lease ran out and nobody has taken it since: the worker may still come back with a result.
     if row::text_or_none(trial, "session")?.is_some() {
@@ -85,8 +99,6 @@ async fn import_one(
     if row::int(&waiting, "waiting")? > 0 {
         return Ok(Imported::Needed);
     }
-    // No attempt here brought it.
-    let attempt = 0;
     attempts::insert_result(conn, (id, attempt), result, now).await?;
     for statement in [TAKE, DROP_METRICS, DROP_CHECKPOINT] {
         sqlx::query::<Db>(statement)
@@ -94,6 +106,7 @@ async fn import_one(
             .execute(&mut *conn)
             .await?;
     }
+    measure(conn, (id, attempt), &imported.measurements).await?;
     // A network that is added later and starts from these weights must fail for want of them, not start from none.
     if let Some(weights) = result.weights.filter(|_| reuses(trial)) {
         sqlx::query::<Db>(NAME_WEIGHTS)
@@ -106,6 +119,31 @@ async fn import_one(
             .await?;
     }
     Ok(Imported::Added)
+}
+
+/// Inserts what was measured on the way.
+async fn measure(
+    conn: &mut Conn,
+    (trial, attempt): (i64, i64),
+    measurements: &[Measurement],
+) -> Result<(), StoreError> {
+    for measurement in measurements {
+        let measurement = number::finite(measurement);
+        sqlx::query::<Db>(MEASURE)
+            .bind(trial)
+            .bind(i64::from(measurement.epoch))
+            .bind(attempt)
+            .bind(measurement.train_loss)
+            .bind(measurement.train_error)
+            .bind(measurement.validation_loss)
+            .bind(measurement.validation_error)
+            .bind(measurement.test_loss)
+            .bind(measurement.test_error)
+            .bind(measurement.dead_units.map(i64::from))
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(())
 }
 
 /// Whether networks of this trial's kind start from one another's weights.

@@ -1,5 +1,7 @@
 //! `descent import`: takes exported results back in. Results have names that hold everywhere, so this can be repeated.
 
+mod curves;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -21,16 +23,26 @@ const SLICE: usize = 1000;
 /// Options of `descent import`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The sweep must have been submitted to this database: a result finds its trial by identity. What has the same result already\nis skipped; a different result is reported and changes nothing.\n\nExamples:\n  descent import results.parquet\n  descent --db postgres://descent@db/descent import results.jsonl"
+    after_help = "The sweep must have been submitted to this database: a result finds its trial by identity. What has the same result already\nis skipped; a different result is reported and changes nothing.\n\nExamples:\n  descent import results.parquet\n  descent import results.parquet --metrics metrics.parquet\n  descent --db postgres://descent@db/descent import results.jsonl"
 )]
 pub(crate) struct Args {
     /// File written by `descent export`, ending in .parquet or .jsonl.
     file: PathBuf,
+
+    /// File written by `descent export --table metrics` from the same database: what was measured on the way to these results.
+    #[arg(long, env = "DESCENT_IMPORT_METRICS", value_name = "FILE")]
+    metrics: Option<PathBuf>,
 }
 
 /// Runs the command.
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
-    let results = read(&args.file)?;
+    let mut found = read(&args.file)?;
+    if let Some(metrics) = &args.metrics {
+        let curves = curves::read(metrics)?;
+        curves::join(&mut found, curves)
+            .map_err(|error| Failed::usage(format!("{}: {error:#}", metrics.display())))?;
+    }
+    let results: Vec<ImportedResult> = found.into_iter().map(|found| found.result).collect();
     if !global.coordinator.is_empty() {
         return Err(Failed::usage(
             "import writes to the database itself: give --db, without --coordinator",
@@ -103,20 +115,30 @@ fn meaning(outcome: Imported) -> &'static str {
     }
 }
 
-/// Reads a file whole, before anything is changed.
-fn read(file: &Path) -> anyhow::Result<Vec<ImportedResult>> {
-    let rows = match file.extension().and_then(|ending| ending.to_str()) {
+/// A result as a file has it.
+struct Found {
+    /// Row number of the trial where the file was written.
+    trial: Option<i64>,
+    result: ImportedResult,
+}
+
+/// Reads a file's rows.
+fn rows(file: &Path) -> anyhow::Result<Rows> {
+    match file.extension().and_then(|ending| ending.to_str()) {
         Some("parquet") => {
-            output::read_parquet(file).map_err(|error| Failed::usage(format!("{error:#}")))?
+            output::read_parquet(file).map_err(|error| Failed::usage(format!("{error:#}")))
         }
-        Some("jsonl") => read_jsonl(file)?,
-        _ => {
-            return Err(Failed::usage(format!(
-                "{}: import reads .parquet and .jsonl files of `descent export`",
-                file.display()
-            )));
-        }
-    };
+        Some("jsonl") => read_jsonl(file),
+        _ => Err(Failed::usage(format!(
+            "{}: import reads .parquet and .jsonl files of `descent export`",
+            file.display()
+        ))),
+    }
+}
+
+/// Reads a file of results whole, before anything is changed.
+fn read(file: &Path) -> anyhow::Result<Vec<Found>> {
+    let rows = rows(file)?;
     (0..rows.rows.len())
         .map(|at| {
             imported(&rows, at).map_err(|error| {
@@ -158,7 +180,7 @@ fn read_jsonl(file: &Path) -> anyhow::Result<Rows> {
 }
 
 /// One row as a result.
-fn imported(rows: &Rows, at: usize) -> anyhow::Result<ImportedResult> {
+fn imported(rows: &Rows, at: usize) -> anyhow::Result<Found> {
     let cell = |name: &str| -> anyhow::Result<&Cell> {
         let at_column = rows.column(name);
         let at_column = at_column
@@ -194,8 +216,12 @@ fn imported(rows: &Rows, at: usize) -> anyhow::Result<ImportedResult> {
         Cell::Null => None,
         _ => Some(u32::try_from(count("dead_units")?)?),
     };
-    Ok(ImportedResult {
+    let trial = rows
+        .column("trial")
+        .and_then(|place| rows.rows[at][place].int());
+    let result = ImportedResult {
         identity: text("identity")?.parse()?,
+        measurements: Vec::new(),
         result: TrialResult {
             stop: StopReason::from_word(stop)
                 .with_context(|| format!("`{stop}` is no way for training to end"))?,
@@ -218,7 +244,8 @@ fn imported(rows: &Rows, at: usize) -> anyhow::Result<ImportedResult> {
             instruction_set: text("instruction_set")?.to_owned(),
             train_ms: count("train_ms")?,
         },
-    })
+    };
+    Ok(Found { trial, result })
 }
 
 #[cfg(test)]
@@ -239,7 +266,7 @@ mod tests {
         let (_folder, file) = written(&format!("{LINE}\n\n{LINE}\n"));
         let results = read(&file).expect("two results");
         assert_eq!(results.len(), 2);
-        let result = &results[0].result;
+        let result = &results[0].result.result;
         assert_eq!(result.last.test_loss, Some(0.123_456_789_012_345));
         assert_eq!(result.last.train_error, Some(0.0));
         assert_eq!(
@@ -267,12 +294,11 @@ mod tests {
         ];
         for (text, expected) in mistakes {
             let (_folder, file) = written(&text);
-            let error = read(&file).expect_err("a mistake").to_string();
+            let error = read(&file).err().expect("a mistake").to_string();
             assert!(error.contains(expected), "{error} should name {expected}");
         }
-        let error = read(Path::new("results.csv"))
-            .expect_err("csv has no types")
-            .to_string();
+        let error = read(Path::new("results.csv")).err();
+        let error = error.expect("csv has no types").to_string();
         assert!(error.contains(".parquet and .jsonl"), "{error}");
     }
 }
