@@ -266,7 +266,8 @@ fn files_hold_one_noun() {
 #[test]
 fn tests_run_and_nothing_is_left_for_later() {
     let mut mistakes = Vec::new();
-    // Written apart, so that this file does not find itself.
+    // Written apart, so that this file does not find itself. Longer runs of a test that runs may wait for a command: `= "minutes: …"`.
+    let longer = ["#[ig", "nore = \"minutes: "].concat();
     let banned = [
         ["#[ig", "nore"],
         ["todo", "!("],
@@ -280,7 +281,7 @@ fn tests_run_and_nothing_is_left_for_later() {
             for word in banned
                 .iter()
                 .map(|halves| halves.concat())
-                .filter(|word| words.contains(word))
+                .filter(|word| words.contains(word) && !words.contains(&longer))
             {
                 mistakes.push(format!("{path}:{} has {word}", line + 1));
             }
