@@ -172,14 +172,19 @@ impl Process {
 
     /// Waits for a log line that holds `wanted`, and gives it.
     pub(crate) fn until(&mut self, wanted: &str) -> String {
+        self.until_any(&[wanted])
+    }
+
+    /// Waits for a log line that holds one of these, and gives it.
+    pub(crate) fn until_any(&mut self, wanted: &[&str]) -> String {
         let mut seen = Vec::new();
         while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(60)) {
-            if line.contains(wanted) {
+            if wanted.iter().any(|wanted| line.contains(wanted)) {
                 return line;
             }
             seen.push(line);
         }
-        panic!("no line holds `{wanted}`: {}", seen.join("\n"));
+        panic!("no line holds one of {wanted:?}: {}", seen.join("\n"));
     }
 
     /// Waits for `count` log lines, or for a silence. Answers whether the process still runs: the clock of the fault tests,
