@@ -1,8 +1,9 @@
-//! `descent bench`: how fast this machine trains.
+//! `descent bench`: how fast this machine trains, and how fast the queue is.
 
 mod case;
 mod machine;
 mod measure;
+mod queue;
 mod rows;
 mod together;
 
@@ -33,6 +34,11 @@ enum Action {
         after_help = "Examples:\n  descent bench train\n  descent bench train --case widths-24 --case small-16 --threads 2\n  descent bench train --case my-sweep.toml --whole --format json"
     )]
     Train(Train),
+    /// Measures the queue: simulated workers that train nothing, over gRPC on loopback, against a coordinator in a process of its own.
+    #[command(
+        after_help = "Examples:\n  descent bench queue\n  descent bench queue --folder /data --case throughput,claims,million,beats --format json\n  descent bench queue --postgres postgres://postgres@localhost/bench --per-call 16"
+    )]
+    Queue(Box<queue::Args>),
 }
 
 /// Options of `descent bench train`.
@@ -72,7 +78,10 @@ fn case_help() -> String {
 
 /// Runs the command.
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
-    let Action::Train(train) = args.action;
+    let train = match args.action {
+        Action::Train(train) => train,
+        Action::Queue(args) => return Box::pin(queue::run(*args, global)).await,
+    };
     let format = global.format;
     // Training blocks; the runtime's threads must not.
     tokio::task::spawn_blocking(move || measure_all(&train, format))
