@@ -1,4 +1,4 @@
-//! `descent bench train`: what it prints, and what it says of cases that are none.
+//! `descent bench`: what it prints, and what it says of cases that are none.
 
 use serde_json::Value;
 
@@ -95,4 +95,32 @@ fn what_would_be_measured_wrongly_is_refused() {
     refused("--case closed.toml", "--whole");
     sandbox.file("small.toml", SMALL);
     refused("--case small.toml --threads 100000", "1024");
+}
+
+#[test]
+fn the_queue_is_measured_in_every_case_and_nothing_is_left() {
+    let sandbox = Sandbox::new();
+    let line = "bench queue --case throughput,claims,million,beats --workers 4 --per-call 4,1 --prepared 200 --seconds 1 \
+        --rows 40,80 --claims 10 --trials 300 --beating 8 --folder bench --format json";
+    let rows: Value = serde_json::from_str(&sandbox.ok(line)).unwrap();
+    let rows = rows.as_array().unwrap();
+    for measure in [
+        "leased and completed",
+        "claim, p99",
+        "submit acknowledged",
+        "all expanded, from submit",
+        "beat while expanding, longest",
+        "kill -9 to first lease",
+        "mean and sd per point, view risk_curve",
+        "deleted",
+        "beats",
+        "coordinator's memory",
+    ] {
+        let found = rows.iter().find(|row| row["measure"] == measure);
+        let row = found.unwrap_or_else(|| panic!("{measure}: {rows:?}"));
+        assert!(row["value"].as_f64().unwrap() > 0.0, "{row}");
+        assert_eq!(row["durability"], "SQLite, WAL, synchronous=FULL");
+    }
+    let left = std::fs::read_dir(sandbox.path("bench")).unwrap();
+    assert_eq!(left.count(), 0);
 }

@@ -20,6 +20,16 @@ macro_rules! ints {
         )
     };
 }
+/// A query of the whole numbers of a JSON array.
+macro_rules! listed {
+    ($parameter:literal) => {
+        concat!(
+            "SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST(",
+            $parameter,
+            " AS JSON))"
+        )
+    };
+}
 /// The texts of a JSON array.
 macro_rules! texts {
     ($parameter:literal) => {
@@ -48,10 +58,16 @@ macro_rules! now {
         "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
     };
 }
-pub(super) use {for_update, ints, now, rows, skip_locked, texts};
+pub(super) use {for_update, ints, listed, now, rows, skip_locked, texts};
 
 /// Whether several coordinators may use one database at a time.
 pub(super) const SHARED: bool = true;
+
+/// A parameter of a statement that is put together.
+pub(super) fn parameter(sql: &mut String, number: usize) {
+    sql.push('$');
+    sql.push_str(&number.to_string());
+}
 
 /// Brings every sweep's counters back to one row each. Two that do it at once are harmless: each folds what it has deleted.
 pub(super) const FOLD: Option<&str> = Some(

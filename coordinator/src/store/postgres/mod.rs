@@ -35,6 +35,9 @@ const CONNECTIONS: u32 = 16;
 /// Longest statement; only a sweep of many millions of trials that is paused or deleted comes near.
 const STATEMENT_TIMEOUT: &str = "120s";
 
+/// More statements than there are.
+const STATEMENTS: usize = 512;
+
 /// A store in a PostgreSQL database. Several coordinators may use one at a time.
 pub struct PostgresStore {
     pool: PgPool,
@@ -46,7 +49,8 @@ impl PostgresStore {
     /// # Errors
     /// When the server is out of reach, or the schema is newer than this program.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
-        let options = options(url)?.options([
+        // Every statement that there is stays prepared on every connection.
+        let options = options(url)?.statement_cache_capacity(STATEMENTS).options([
             ("statement_timeout", STATEMENT_TIMEOUT),
             ("lock_timeout", "30s"),
             ("idle_in_transaction_session_timeout", "60s"),

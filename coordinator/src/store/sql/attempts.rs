@@ -1,15 +1,14 @@
 //! Reports about attempts: measurements, files, results, failures, hand-backs. Each passes the fence first.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use descent_spec::details::Details;
 use descent_spec::id::{SessionId, Timestamp};
 use descent_spec::outcome::{Failure, Measurement, TrialResult};
 use descent_spec::state::TrialState;
 
-use super::super::super::{AfterFailure, Artifact, Fence, Purpose, StoreError, Verdict, number};
-use super::settle::settle;
-use super::{Conn, Db, Row, alike, dialect, row, session, statements};
+use super::super::super::{AfterFailure, Artifact, Fence, Purpose, StoreError, Verdict};
+use super::settle::{finish, settle};
+use super::{Conn, Db, Row, alike, dialect, record, row, session, statements};
 
 statements! {
     /// `session` is there only while the trial is leased or suspect, so comparing it is comparing the state.
@@ -17,23 +16,11 @@ statements! {
         " ORDER BY id", dialect::for_update!("trial"));
     ENDED = "SELECT outcome, metric_seq FROM attempt WHERE trial_id = $1 AND attempt = $2 AND session = $3";
     SEQ = "UPDATE attempt SET metric_seq = $3 WHERE trial_id = $1 AND attempt = $2";
-    MEASURE = "INSERT INTO metric (trial_id, epoch, attempt, train_loss, train_error,
-            validation_loss, validation_error, test_loss, test_error, dead_units)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-        ON CONFLICT (trial_id, epoch) DO UPDATE SET attempt = excluded.attempt,
-            train_loss = excluded.train_loss, train_error = excluded.train_error,
-            validation_loss = excluded.validation_loss, validation_error = excluded.validation_error,
-            test_loss = excluded.test_loss, test_error = excluded.test_error,
-            dead_units = excluded.dead_units";
     COMMIT = "INSERT INTO artifact (trial_id, purpose, hash, bytes, attempt, epoch, step, committed_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         ON CONFLICT (trial_id, purpose) DO UPDATE SET hash = excluded.hash, bytes = excluded.bytes,
             attempt = excluded.attempt, epoch = excluded.epoch, step = excluded.step,
             committed_at = excluded.committed_at";
-    RESULT = "INSERT INTO result (trial_id, attempt, stop, epoch, train_loss, train_error,
-            validation_loss, validation_error, test_loss, test_error, dead_units, coefficient_norm,
-            diverged, parameters, weights, device, instruction_set, train_ms, finished_at, details)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
     SUCCEED_ATTEMPTS = concat!("UPDATE attempt SET outcome = 'succeeded', ended_at = $2
         WHERE ended_at IS NULL AND trial_id IN ", dialect::ints!("$1"));
     SUCCEED = concat!("UPDATE trial
@@ -171,22 +158,7 @@ pub(super) async fn append_metrics(
         .bind(row::signed(seq))
         .execute(&mut *conn)
         .await?;
-    for measurement in measurements {
-        let measurement = number::finite(measurement);
-        sqlx::query::<Db>(MEASURE)
-            .bind(fence.trial.0)
-            .bind(i64::from(measurement.epoch))
-            .bind(fence.attempt.0)
-            .bind(measurement.train_loss)
-            .bind(measurement.train_error)
-            .bind(measurement.validation_loss)
-            .bind(measurement.validation_error)
-            .bind(measurement.test_loss)
-            .bind(measurement.test_error)
-            .bind(measurement.dead_units.map(i64::from))
-            .execute(&mut *conn)
-            .await?;
-    }
+    record::insert_measurements(conn, (fence.trial.0, fence.attempt.0), measurements).await?;
     Ok((Verdict::Accepted, seq))
 }
 
@@ -230,69 +202,44 @@ pub(super) async fn complete(
     let holds = guard(conn, &fences).await?;
     let mut verdicts = Vec::with_capacity(completions.len());
     let mut done: Vec<i64> = Vec::new();
+    let mut results: Vec<(i64, i64, &TrialResult)> = Vec::new();
+    let mut seen = HashSet::new();
     for ((fence, result), holds) in completions.iter().zip(holds) {
-        verdicts.push(if !holds {
-            ended_as(conn, *fence, "succeeded").await?
-        } else if done.contains(&fence.trial.0) {
-            // The same fence twice in one call.
+        verdicts.push(if holds {
+            // The same fence may come twice in one call.
+            if seen.insert(fence.trial) {
+                done.push(fence.trial.0);
+                results.push((fence.trial.0, fence.attempt.0, result));
+            }
             Verdict::Accepted
         } else {
-            insert_result(conn, (fence.trial.0, fence.attempt.0), result, now).await?;
-            done.push(fence.trial.0);
-            Verdict::Accepted
+            ended_as(conn, *fence, "succeeded").await?
         });
     }
     if done.is_empty() {
         return Ok(verdicts);
     }
+    record::insert_results(conn, &results, now).await?;
     let ids = row::list(&done);
     sqlx::query::<Db>(SUCCEED_ATTEMPTS)
         .bind(&ids)
         .bind(now.0)
         .execute(&mut *conn)
         .await?;
-    for statement in [SUCCEED, UNBLOCK, DROP_CHECKPOINTS, DROP_LATER_METRICS] {
+    for statement in [SUCCEED, UNBLOCK, DROP_CHECKPOINTS] {
         sqlx::query::<Db>(statement)
             .bind(&ids)
             .execute(&mut *conn)
             .await?;
     }
-    settle(conn, now).await?;
+    if results.iter().any(|(_, attempt, _)| *attempt > 1) {
+        sqlx::query::<Db>(DROP_LATER_METRICS)
+            .bind(&ids)
+            .execute(&mut *conn)
+            .await?;
+    }
+    finish(conn, now).await?;
     Ok(verdicts)
-}
-
-/// Inserts the one result of a trial; its primary key refuses a second.
-pub(super) async fn insert_result(
-    conn: &mut Conn,
-    (trial, attempt): (i64, i64),
-    result: &TrialResult,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let last = number::finite(&result.last);
-    sqlx::query::<Db>(RESULT)
-        .bind(trial)
-        .bind(attempt)
-        .bind(result.stop.word())
-        .bind(i64::from(last.epoch))
-        .bind(last.train_loss)
-        .bind(last.train_error)
-        .bind(last.validation_loss)
-        .bind(last.validation_error)
-        .bind(last.test_loss)
-        .bind(last.test_error)
-        .bind(last.dead_units.map(i64::from))
-        .bind(number::finite_only(result.coefficient_norm))
-        .bind(i64::from(result.diverged))
-        .bind(row::signed(result.parameters))
-        .bind(result.weights.map(|hash| hash.to_string()))
-        .bind(&result.device)
-        .bind(&result.instruction_set)
-        .bind(row::signed(result.train_ms))
-        .bind(now.0)
-        .bind(result.details.as_ref().map(Details::to_json))
-        .execute(conn)
-        .await?;
-    Ok(())
 }
 
 /// See [`Store::budget`](super::super::super::Store::budget).

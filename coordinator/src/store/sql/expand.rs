@@ -1,11 +1,13 @@
 //! Expansion: a slice of points becomes trials, set by set.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::LazyLock;
 
-use descent_spec::id::{Identity, Timestamp};
-use serde_json::json;
+use descent_spec::id::{ContentHash, Identity, PackKey, Timestamp};
+use serde_json::{Value, json};
 
 use super::super::super::{NewTrial, Slice, StoreError, naming};
+use super::batch::Batch;
 use super::settle::settle;
 use super::{Conn, Db, dialect, row, statements};
 
@@ -19,56 +21,23 @@ statements! {
         FROM ", dialect::rows!("$1"), " WHERE true
         GROUP BY r.value ->> 'pack', r.value ->> 'data', r.value ->> 'device', r.value ->> 'isa'
         ON CONFLICT (pack_key, data, device, instruction_set) DO NOTHING");
-    /// New trials start out as skipped, and are revived below like those that were given up before.
-    INSERT = concat!("INSERT INTO trial (identity, class_id, state, priority, ord, cost, memory)
-        SELECT r.value ->> 'identity', class.id, 'skipped', CAST($2 AS BIGINT),
-            CAST(r.value ->> 'ord' AS BIGINT), CAST(r.value ->> 'cost' AS DOUBLE PRECISION),
-            CAST(r.value ->> 'memory' AS BIGINT)
-        FROM ", dialect::rows!("$1"), "
+    CLASSES = concat!("SELECT class.id, r.key FROM ", dialect::rows!("$1"), "
         JOIN class ON class.pack_key = r.value ->> 'pack' AND class.data = r.value ->> 'data'
             AND class.device = r.value ->> 'device' AND class.instruction_set = r.value ->> 'isa'
         WHERE true
-        ORDER BY r.key
-        ON CONFLICT (identity) DO NOTHING");
+        ORDER BY r.key");
     PARENTS = concat!("UPDATE trial SET parent_id = parent.id
         FROM ", dialect::rows!("$1"), "
         JOIN trial AS parent ON parent.identity = r.value ->> 'parent'
         WHERE trial.identity = r.value ->> 'identity' AND trial.parent_id IS NULL");
     /// The slice's trials, in the order in which everybody locks.
-    LOCK = concat!("SELECT id FROM trial WHERE identity IN ", dialect::texts!("$1"),
+    LOCK = concat!("SELECT id, identity FROM trial WHERE identity IN ", dialect::texts!("$1"),
         " ORDER BY id", dialect::for_update!("trial"));
-    SPECS = concat!("INSERT INTO trial_spec (trial_id, params, width, depth, parameters, samples,
-            outputs, label_noise, ridge, weight_decay, epochs, seed, time_limit_ms, max_failures,
-            checkpoint_ms, checkpoint_epochs, keep_weights, model, subspace_dim, projection, density, stall_ms)
-        SELECT trial.id, r.value ->> 'params',
-            CAST(r.value ->> 'width' AS BIGINT), CAST(r.value ->> 'depth' AS BIGINT),
-            CAST(r.value ->> 'parameters' AS BIGINT), CAST(r.value ->> 'samples' AS BIGINT),
-            CAST(r.value ->> 'outputs' AS BIGINT),
-            CAST(r.value ->> 'label_noise' AS DOUBLE PRECISION),
-            CAST(r.value ->> 'ridge' AS DOUBLE PRECISION),
-            CAST(r.value ->> 'weight_decay' AS DOUBLE PRECISION),
-            CAST(r.value ->> 'epochs' AS BIGINT), CAST(r.value ->> 'seed' AS BIGINT),
-            CAST(r.value ->> 'time_limit_ms' AS BIGINT), CAST(r.value ->> 'max_failures' AS BIGINT),
-            CAST(r.value ->> 'checkpoint_ms' AS BIGINT),
-            CAST(r.value ->> 'checkpoint_epochs' AS BIGINT),
-            CAST(r.value ->> 'keep_weights' AS BIGINT),
-            r.value ->> 'model', CAST(r.value ->> 'subspace_dim' AS BIGINT),
-            r.value ->> 'projection', CAST(r.value ->> 'density' AS DOUBLE PRECISION),
-            CAST(r.value ->> 'stall_ms' AS BIGINT)
-        FROM ", dialect::rows!("$1"), " JOIN trial ON trial.identity = r.value ->> 'identity'
-        WHERE true
-        ON CONFLICT (trial_id) DO UPDATE SET
-            time_limit_ms = excluded.time_limit_ms, max_failures = excluded.max_failures,
-            checkpoint_ms = excluded.checkpoint_ms, checkpoint_epochs = excluded.checkpoint_epochs,
-            stall_ms = excluded.stall_ms,
-            keep_weights = CASE WHEN trial_spec.keep_weights = 1 THEN 1 ELSE excluded.keep_weights END
-        WHERE trial_spec.time_limit_ms <> excluded.time_limit_ms
-            OR trial_spec.max_failures <> excluded.max_failures
-            OR trial_spec.checkpoint_ms <> excluded.checkpoint_ms
-            OR trial_spec.checkpoint_epochs <> excluded.checkpoint_epochs
-            OR trial_spec.stall_ms <> excluded.stall_ms
-            OR trial_spec.keep_weights < excluded.keep_weights");
-    /// Those of the slice that are given up, unless their parents cannot succeed.
+    /// Those of the slice that are given up and start from nothing.
+    REVIVE_ROOTS = concat!("UPDATE trial SET state = 'ready', failures = 0, crashes = 0
+        WHERE parent_id IS NULL AND state IN ('cancelled', 'skipped') AND id IN ", dialect::ints!("$1"));
+    /// The others that are given up, unless their parents cannot succeed. Only where there are any: PostgreSQL, which cannot
+    /// know how many rows a recursion has, compares each with each.
     REVIVE = concat!("WITH RECURSIVE slice (id, parent_id) AS (
             SELECT trial.id, trial.parent_id FROM trial
             WHERE trial.state IN ('cancelled', 'skipped') AND trial.id IN ", dialect::ints!("$1"), "
@@ -83,14 +52,6 @@ statements! {
         )
         UPDATE trial SET state = revived.state, failures = 0, crashes = 0
         FROM revived WHERE trial.id = revived.id");
-    LINK = concat!("INSERT INTO sweep_trial (sweep_id, trial_id, point, axes, edition)
-        SELECT CAST($2 AS BIGINT), trial.id, CAST(r.value ->> 'point' AS BIGINT),
-            r.value ->> 'axes', CAST($3 AS BIGINT)
-        FROM ", dialect::rows!("$1"), " JOIN trial ON trial.identity = r.value ->> 'identity'
-        WHERE true
-        ON CONFLICT (sweep_id, trial_id) DO UPDATE
-            SET point = excluded.point, axes = excluded.axes, edition = excluded.edition
-            WHERE sweep_trial.edition <> excluded.edition");
     /// Only trials that this sweep did not make alone need a second look.
     REFRESH = concat!("UPDATE trial SET
             held = CASE WHEN EXISTS (
@@ -106,6 +67,55 @@ statements! {
             AND (held = 1 OR priority <> $2)
             AND id IN ", dialect::ints!("$1"));
     ADVANCE = "UPDATE sweep SET position = $2, expanded = $3, state = $4 WHERE id = $1";
+}
+
+/// New trials start out as skipped, and are revived like those that were given up before.
+static INSERT: LazyLock<Batch> = LazyLock::new(|| {
+    Batch::new(
+        "INSERT INTO trial (identity, class_id, state, priority, ord, cost, memory)",
+        7,
+        "ON CONFLICT (identity) DO NOTHING",
+    )
+});
+
+static SPECS: LazyLock<Batch> = LazyLock::new(|| {
+    Batch::new(
+        "INSERT INTO trial_spec (trial_id, params, width, depth, parameters, samples,
+            outputs, label_noise, ridge, weight_decay, epochs, seed, time_limit_ms, max_failures,
+            checkpoint_ms, checkpoint_epochs, keep_weights, model, subspace_dim, projection, density, stall_ms)",
+        22,
+        "ON CONFLICT (trial_id) DO UPDATE SET
+            time_limit_ms = excluded.time_limit_ms, max_failures = excluded.max_failures,
+            checkpoint_ms = excluded.checkpoint_ms, checkpoint_epochs = excluded.checkpoint_epochs,
+            stall_ms = excluded.stall_ms,
+            keep_weights = CASE WHEN trial_spec.keep_weights = 1 THEN 1 ELSE excluded.keep_weights END
+        WHERE trial_spec.time_limit_ms <> excluded.time_limit_ms
+            OR trial_spec.max_failures <> excluded.max_failures
+            OR trial_spec.checkpoint_ms <> excluded.checkpoint_ms
+            OR trial_spec.checkpoint_epochs <> excluded.checkpoint_epochs
+            OR trial_spec.stall_ms <> excluded.stall_ms
+            OR trial_spec.keep_weights < excluded.keep_weights",
+    )
+});
+
+static LINK: LazyLock<Batch> = LazyLock::new(|| {
+    Batch::new(
+        "INSERT INTO sweep_trial (sweep_id, trial_id, point, axes, edition)",
+        5,
+        "ON CONFLICT (sweep_id, trial_id) DO UPDATE
+            SET point = excluded.point, axes = excluded.axes, edition = excluded.edition
+            WHERE sweep_trial.edition <> excluded.edition",
+    )
+});
+
+/// The batches' statements, for the test that has all described.
+#[cfg(test)]
+pub(super) fn batches() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let insert = INSERT.all().map(|sql| ("INSERT", sql));
+    let specs = SPECS.all().map(|sql| ("SPECS", sql));
+    insert
+        .chain(specs)
+        .chain(LINK.all().map(|sql| ("LINK", sql)))
 }
 
 /// See [`Store::expand`](super::super::super::Store::expand).
@@ -186,50 +196,59 @@ async fn insert(
     let trials: Vec<&NewTrial> = distinct()
         .filter(|trial| seen.insert(trial.identity))
         .collect();
-    let identities: Vec<String> = trials
+    let classes = classes(conn, &trials).await?;
+    for (statement, rows) in INSERT.cut(&trials) {
+        let mut query = sqlx::query::<Db>(statement);
+        for trial in rows {
+            query = query
+                .bind(trial.identity.to_string())
+                .bind(classes[&class_of(trial)])
+                .bind("skipped")
+                .bind(priority)
+                .bind(trial.ord)
+                .bind(trial.columns.cost)
+                .bind(row::signed(trial.columns.memory));
+        }
+        query.execute(&mut *conn).await?;
+    }
+    let children: Vec<Value> = trials
         .iter()
-        .map(|trial| trial.identity.to_string())
+        .filter(|trial| trial.parent.is_some())
+        .map(|trial| json!({ "identity": trial.identity, "parent": trial.parent }))
         .collect();
-    let rows: Vec<serde_json::Value> = trials.iter().map(|trial| as_json(trial)).collect();
-    let rows = row::list(&rows);
-    sqlx::query::<Db>(INTERN)
-        .bind(&rows)
-        .execute(&mut *conn)
-        .await?;
-    sqlx::query::<Db>(INSERT)
-        .bind(&rows)
-        .bind(priority)
-        .execute(&mut *conn)
-        .await?;
-    if trials.iter().any(|trial| trial.parent.is_some()) {
+    if !children.is_empty() {
         sqlx::query::<Db>(PARENTS)
-            .bind(&rows)
+            .bind(row::list(&children))
             .execute(&mut *conn)
             .await?;
     }
-    let ids = sqlx::query::<Db>(LOCK)
-        .bind(row::list(&identities))
-        .fetch_all(&mut *conn)
-        .await?;
-    let ids: Vec<i64> = ids
-        .iter()
-        .map(|found| row::int(found, "id"))
-        .collect::<Result<_, _>>()?;
+    let known = lock(conn, &trials).await?;
+    let ids: Vec<i64> = trials.iter().map(|trial| known[&trial.identity]).collect();
+    let numbered: Vec<(i64, &NewTrial)> = ids.iter().copied().zip(trials).collect();
+    specs(conn, &numbered).await?;
     let ids = row::list(&ids);
-    sqlx::query::<Db>(SPECS)
-        .bind(&rows)
-        .execute(&mut *conn)
-        .await?;
-    sqlx::query::<Db>(REVIVE)
+    sqlx::query::<Db>(REVIVE_ROOTS)
         .bind(&ids)
         .execute(&mut *conn)
         .await?;
-    sqlx::query::<Db>(LINK)
-        .bind(&rows)
-        .bind(slice.sweep.0)
-        .bind(edition)
-        .execute(&mut *conn)
-        .await?;
+    if !children.is_empty() {
+        sqlx::query::<Db>(REVIVE)
+            .bind(&ids)
+            .execute(&mut *conn)
+            .await?;
+    }
+    for (statement, rows) in LINK.cut(&numbered) {
+        let mut query = sqlx::query::<Db>(statement);
+        for (id, trial) in rows {
+            query = query
+                .bind(slice.sweep.0)
+                .bind(id)
+                .bind(row::signed(trial.point))
+                .bind(&trial.axes)
+                .bind(edition);
+        }
+        query.execute(&mut *conn).await?;
+    }
     sqlx::query::<Db>(REFRESH)
         .bind(&ids)
         .bind(priority)
@@ -238,42 +257,108 @@ async fn insert(
     Ok(())
 }
 
-/// A trial as the statements take it.
-fn as_json(trial: &NewTrial) -> serde_json::Value {
-    let columns = &trial.columns;
-    json!({
-        "identity": trial.identity,
-        "pack": trial.pack_key,
-        "data": trial.data,
-        "data_memory": row::signed(trial.data_memory),
-        "device": trial.device,
-        "isa": trial.instruction_set,
-        "parent": trial.parent,
-        "point": row::signed(trial.point),
-        "axes": trial.axes,
-        "ord": trial.ord,
-        "params": trial.params,
-        "width": columns.width,
-        "depth": columns.depth,
-        "parameters": columns.parameters,
-        "samples": columns.samples,
-        "outputs": columns.outputs,
-        "label_noise": columns.label_noise,
-        "ridge": columns.ridge,
-        "weight_decay": columns.weight_decay,
-        "epochs": columns.epochs,
-        "model": columns.model,
-        "subspace_dim": columns.subspace_dim,
-        "projection": columns.projection,
-        "density": columns.density,
-        "seed": columns.seed,
-        "cost": columns.cost,
-        "memory": row::signed(columns.memory),
-        "time_limit_ms": row::signed(trial.time_limit_ms),
-        "stall_ms": row::signed(trial.stall_ms),
-        "max_failures": trial.max_failures,
-        "checkpoint_ms": trial.checkpoint_ms,
-        "checkpoint_epochs": trial.checkpoint_epochs,
-        "keep_weights": i64::from(trial.keep_weights),
-    })
+/// What a class is known by.
+type Class<'t> = (PackKey, ContentHash, &'t str, &'t str);
+
+fn class_of(trial: &NewTrial) -> Class<'_> {
+    (
+        trial.pack_key,
+        trial.data,
+        &trial.device,
+        &trial.instruction_set,
+    )
+}
+
+/// The row numbers of the trials' classes, which are made where they are new.
+async fn classes<'t>(
+    conn: &mut Conn,
+    trials: &[&'t NewTrial],
+) -> Result<BTreeMap<Class<'t>, i64>, StoreError> {
+    let mut memory: BTreeMap<Class<'t>, i64> = BTreeMap::new();
+    for trial in trials {
+        let most = memory.entry(class_of(trial)).or_default();
+        *most = row::signed(trial.data_memory).max(*most);
+    }
+    let rows: Vec<Value> = memory
+        .iter()
+        .map(|((pack, data, device, isa), data_memory)| {
+            json!({ "pack": pack, "data": data, "device": device, "isa": isa, "data_memory": data_memory })
+        })
+        .collect();
+    let rows = row::list(&rows);
+    sqlx::query::<Db>(INTERN)
+        .bind(&rows)
+        .execute(&mut *conn)
+        .await?;
+    let found = sqlx::query::<Db>(CLASSES)
+        .bind(&rows)
+        .fetch_all(conn)
+        .await?;
+    let ids: Vec<i64> = found
+        .iter()
+        .map(|found| row::int(found, "id"))
+        .collect::<Result<_, _>>()?;
+    if ids.len() != memory.len() {
+        return Err(StoreError::Database(
+            "classes vanished while trials of them were made".to_owned(),
+        ));
+    }
+    Ok(memory.into_keys().zip(ids).collect())
+}
+
+/// Locks the trials; answers their row numbers.
+async fn lock(conn: &mut Conn, trials: &[&NewTrial]) -> Result<HashMap<Identity, i64>, StoreError> {
+    let identities: Vec<String> = trials
+        .iter()
+        .map(|trial| trial.identity.to_string())
+        .collect();
+    let rows = sqlx::query::<Db>(LOCK)
+        .bind(row::list(&identities))
+        .fetch_all(conn)
+        .await?;
+    let mut known = HashMap::with_capacity(rows.len());
+    for found in &rows {
+        known.insert(row::digest(found, "identity")?, row::int(found, "id")?);
+    }
+    if known.len() != trials.len() {
+        return Err(StoreError::Contention(
+            "trials vanished while they were made".to_owned(),
+        ));
+    }
+    Ok(known)
+}
+
+/// What each trial is, and how it is run.
+async fn specs(conn: &mut Conn, trials: &[(i64, &NewTrial)]) -> Result<(), StoreError> {
+    for (statement, rows) in SPECS.cut(trials) {
+        let mut query = sqlx::query::<Db>(statement);
+        for (id, trial) in rows {
+            let columns = &trial.columns;
+            query = query
+                .bind(id)
+                .bind(&trial.params)
+                .bind(columns.width)
+                .bind(columns.depth)
+                .bind(columns.parameters)
+                .bind(columns.samples)
+                .bind(columns.outputs)
+                .bind(columns.label_noise)
+                .bind(columns.ridge)
+                .bind(columns.weight_decay)
+                .bind(columns.epochs)
+                .bind(columns.seed)
+                .bind(row::signed(trial.time_limit_ms))
+                .bind(i64::from(trial.max_failures))
+                .bind(i64::from(trial.checkpoint_ms))
+                .bind(i64::from(trial.checkpoint_epochs))
+                .bind(i64::from(trial.keep_weights))
+                .bind(columns.model)
+                .bind(columns.subspace_dim)
+                .bind(columns.projection)
+                .bind(columns.density)
+                .bind(row::signed(trial.stall_ms));
+        }
+        query.execute(&mut *conn).await?;
+    }
+    Ok(())
 }

@@ -6,10 +6,10 @@ use descent_spec::details::Details;
 use descent_spec::id::Timestamp;
 use descent_spec::outcome::{Measurement, StopReason, TrialResult};
 
+use super::super::super::StoreError;
 use super::super::super::import::{Imported, ImportedResult, same};
-use super::super::super::{StoreError, number};
 use super::settle::settle;
-use super::{Conn, Db, Row, attempts, dialect, row, statements};
+use super::{Conn, Db, Row, dialect, record, row, statements};
 
 statements! {
     FIND = concat!("SELECT trial.id, trial.identity, trial.session, trial.attempt, spec.params
@@ -23,9 +23,6 @@ statements! {
     TAKE = "UPDATE trial SET state = 'succeeded', run_after = NULL, suspect = 0, session = NULL, leased_at = NULL
         WHERE id = $1";
     MEASURED = "SELECT COUNT(*) AS epochs FROM (SELECT 1 AS one FROM metric WHERE trial_id = $1 LIMIT 1) AS first";
-    MEASURE = "INSERT INTO metric (trial_id, epoch, attempt, train_loss, train_error,
-            validation_loss, validation_error, test_loss, test_error, dead_units)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (trial_id, epoch) DO NOTHING";
     DROP_METRICS = "DELETE FROM metric WHERE trial_id = $1";
     DROP_CHECKPOINT = "DELETE FROM artifact WHERE trial_id = $1 AND purpose = 'checkpoint'";
     NAME_WEIGHTS = "INSERT INTO artifact (trial_id, purpose, hash, bytes, attempt, epoch, step, committed_at)
@@ -84,7 +81,7 @@ async fn import_one(
             .fetch_one(&mut *conn)
             .await?;
         if row::int(&measured, "epochs")? == 0 {
-            measure(conn, (id, attempt), &imported.measurements).await?;
+            record::insert_measurements(conn, (id, attempt), &imported.measurements).await?;
         }
         return Ok(Imported::Same);
     }
@@ -99,14 +96,14 @@ async fn import_one(
     if row::int(&waiting, "waiting")? > 0 {
         return Ok(Imported::Needed);
     }
-    attempts::insert_result(conn, (id, attempt), result, now).await?;
+    record::insert_results(conn, &[(id, attempt, result)], now).await?;
     for statement in [TAKE, DROP_METRICS, DROP_CHECKPOINT] {
         sqlx::query::<Db>(statement)
             .bind(id)
             .execute(&mut *conn)
             .await?;
     }
-    measure(conn, (id, attempt), &imported.measurements).await?;
+    record::insert_measurements(conn, (id, attempt), &imported.measurements).await?;
     // A network that is added later and starts from these weights must fail for want of them, not start from none.
     if let Some(weights) = result.weights.filter(|_| reuses(trial)) {
         sqlx::query::<Db>(NAME_WEIGHTS)
@@ -119,31 +116,6 @@ async fn import_one(
             .await?;
     }
     Ok(Imported::Added)
-}
-
-/// Inserts what was measured on the way.
-async fn measure(
-    conn: &mut Conn,
-    (trial, attempt): (i64, i64),
-    measurements: &[Measurement],
-) -> Result<(), StoreError> {
-    for measurement in measurements {
-        let measurement = number::finite(measurement);
-        sqlx::query::<Db>(MEASURE)
-            .bind(trial)
-            .bind(i64::from(measurement.epoch))
-            .bind(attempt)
-            .bind(measurement.train_loss)
-            .bind(measurement.train_error)
-            .bind(measurement.validation_loss)
-            .bind(measurement.validation_error)
-            .bind(measurement.test_loss)
-            .bind(measurement.test_error)
-            .bind(measurement.dead_units.map(i64::from))
-            .execute(&mut *conn)
-            .await?;
-    }
-    Ok(())
 }
 
 /// Whether networks of this trial's kind start from one another's weights.

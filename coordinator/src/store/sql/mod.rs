@@ -5,6 +5,7 @@
 
 mod alike;
 mod attempts;
+mod batch;
 mod choose;
 mod claim;
 mod expand;
@@ -14,6 +15,7 @@ mod lead;
 mod log;
 mod maintain;
 mod queue;
+mod record;
 mod remove;
 mod revoke;
 mod row;
@@ -45,7 +47,7 @@ use statements;
 /// Every statement, for the test that has them described.
 #[cfg(test)]
 pub(super) fn all_statements() -> Vec<(&'static str, &'static str)> {
-    [
+    let constant = [
         alike::STATEMENTS,
         attempts::STATEMENTS,
         choose::STATEMENTS,
@@ -63,5 +65,10 @@ pub(super) fn all_statements() -> Vec<(&'static str, &'static str)> {
         sweeps::STATEMENTS,
         workers::STATEMENTS,
     ]
-    .concat()
+    .concat();
+    constant
+        .into_iter()
+        .chain(record::batches())
+        .chain(expand::batches())
+        .collect()
 }

@@ -1,5 +1,7 @@
 //! Sessions: a worker process's life, and what it says of the trials that it holds.
 
+use std::collections::{HashMap, HashSet};
+
 use descent_spec::id::{ContentHash, SessionId, Timestamp};
 use descent_spec::state::TrialState;
 
@@ -13,12 +15,14 @@ statements! {
             slots = excluded.slots, memory = excluded.memory, data = excluded.data
         WHERE session.state <> 'closed'";
     BEAT = "UPDATE session SET state = 'open', lease_until = $2 WHERE id = $1 AND state <> 'closed'";
-    HELD = concat!("SELECT trial.id, trial.state, trial.attempt, trial.session,
+    /// What the session says that it holds, and what it holds.
+    HELD = concat!("SELECT trial.id, trial.state, trial.attempt, trial.session, trial.leased_at,
             attempt.session AS attempt_session, CAST(trial.suspect AS BIGINT) AS suspect,
             CAST(trial.held AS BIGINT) AS held
         FROM trial
         LEFT JOIN attempt ON attempt.trial_id = trial.id AND attempt.attempt = trial.attempt
-        WHERE trial.id IN ", dialect::ints!("$1"));
+        WHERE trial.id IN (
+            SELECT id FROM trial WHERE session = $2 UNION ", dialect::listed!("$1"), ")");
     RESUME = concat!("UPDATE trial SET state = 'leased', suspect = 0
         WHERE session = $1 AND suspect = 1 AND id IN ", dialect::ints!("$2"));
     RESUME_ATTEMPTS = concat!("UPDATE attempt SET outcome = 'active'
@@ -87,26 +91,37 @@ pub(super) async fn heartbeat(
     if beat.rows_affected() == 0 {
         return Err(StoreError::SessionClosed(session));
     }
-    let listed: Vec<i64> = held.iter().map(|held| held.trial.0).collect();
-    let directives = if held.is_empty() {
-        Vec::new()
-    } else {
-        directives(conn, session, held, &listed).await?
-    };
-    let long_held = sqlx::query::<Db>(LONG_HELD)
-        .bind(session.to_string())
-        .bind(now.plus_ms(-grace_ms).0)
-        .fetch_all(&mut *conn)
-        .await?;
+    let rows = held_rows(conn, session, held).await?;
+    let mut found = HashMap::with_capacity(rows.len());
+    for trial in &rows {
+        found.insert(row::int(trial, "id")?, trial);
+    }
+    let directives = directives(conn, session, held, &found).await?;
+    let listed: HashSet<i64> = held.iter().map(|held| held.trial.0).collect();
+    let long_ago = now.plus_ms(-grace_ms).0;
     let mut lost = Vec::new();
-    for found in &long_held {
-        let id = row::int(found, "id")?;
-        if !listed.contains(&id) {
+    for (&id, trial) in &found {
+        let held_long = row::int_or_none(trial, "leased_at")?.is_some_and(|at| at <= long_ago);
+        let holder: Option<SessionId> = row::digest_or_none(trial, "session")?;
+        if held_long && holder == Some(session) && !listed.contains(&id) {
             lost.push(id);
         }
     }
+    lost.sort_unstable();
     hand_back(conn, session, &lost, now).await?;
     Ok(directives)
+}
+
+async fn held_rows(
+    conn: &mut Conn,
+    session: SessionId,
+    held: &[Held],
+) -> Result<Vec<Row>, StoreError> {
+    let listed: Vec<i64> = held.iter().map(|held| held.trial.0).collect();
+    let held = sqlx::query::<Db>(HELD)
+        .bind(row::list(&listed))
+        .bind(session.to_string());
+    Ok(held.fetch_all(conn).await?)
 }
 
 /// What to do with each trial listed; suspect ones are leased again.
@@ -114,16 +129,8 @@ async fn directives(
     conn: &mut Conn,
     session: SessionId,
     held: &[Held],
-    listed: &[i64],
+    found: &HashMap<i64, &Row>,
 ) -> Result<Vec<Directive>, StoreError> {
-    let rows = sqlx::query::<Db>(HELD)
-        .bind(row::list(listed))
-        .fetch_all(&mut *conn)
-        .await?;
-    let mut found = std::collections::HashMap::new();
-    for trial in &rows {
-        found.insert(row::int(trial, "id")?, trial);
-    }
     let mut directives = Vec::with_capacity(held.len());
     let mut suspects = Vec::new();
     for held in held {

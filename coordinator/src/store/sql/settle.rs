@@ -23,6 +23,11 @@ statements! {
 /// Takes finished sweeps up again of which something is live, and finishes those of which nothing is; answers how many.
 pub(super) async fn settle(conn: &mut Conn, now: Timestamp) -> Result<u64, StoreError> {
     sqlx::query::<Db>(REOPEN).execute(&mut *conn).await?;
+    finish(conn, now).await
+}
+
+/// Finishes sweeps of which nothing is live: enough where trials can only have ended. Answers how many.
+pub(super) async fn finish(conn: &mut Conn, now: Timestamp) -> Result<u64, StoreError> {
     let finished = sqlx::query::<Db>(FINISH).bind(now.0).execute(conn).await?;
     Ok(finished.rows_affected())
 }

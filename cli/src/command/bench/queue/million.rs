@@ -28,9 +28,9 @@ const QUERY: [(&str, &str); 2] = [
         "SELECT width, n, test_error_mean, test_error_sd FROM risk_curve WHERE sweep = '{}'",
     ),
     (
-        "mean and sd per point, grouped over view results",
+        "mean and variance per point, grouped over view results",
         "SELECT width, COUNT(*) AS n, AVG(test_error) AS test_error_mean,
-            sqrt((SUM(test_error * test_error) - COUNT(*) * AVG(test_error) * AVG(test_error)) / (COUNT(*) - 1)) AS test_error_sd
+            (SUM(test_error * test_error) - COUNT(*) * AVG(test_error) * AVG(test_error)) / (COUNT(*) - 1) AS test_error_variance
         FROM results WHERE sweep = '{}' GROUP BY width",
     ),
 ];

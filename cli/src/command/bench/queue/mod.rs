@@ -17,6 +17,8 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context as _;
+
 use self::figure::Figures;
 use self::place::Place;
 use crate::exit::{Exit, Failed};
@@ -37,6 +39,9 @@ pub(super) struct Args {
         hide_env_values = true
     )]
     postgres: Option<String>,
+    /// Measure the coordinator of this program instead, another build of descent.
+    #[arg(long, env = "DESCENT_BENCH_PROGRAM", value_name = "PATH")]
+    program: Option<PathBuf>,
     /// Where the SQLite file and the coordinator's files are made, and removed afterwards: on the disk to be measured.
     #[arg(
         long,
@@ -57,6 +62,9 @@ pub(super) struct Args {
         default_value = "16,1"
     )]
     per_call: Vec<NonZeroU32>,
+    /// Trials made before the throughput is measured, which ends when few are left [default: more than are done in the time].
+    #[arg(long, env = "DESCENT_BENCH_PREPARED", value_name = "N")]
+    prepared: Option<NonZeroU32>,
     /// How long each throughput and the beats are measured, in seconds.
     #[arg(
         long,
@@ -120,7 +128,11 @@ pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
             "bench queue starts a coordinator of its own: leave --coordinator and --token away",
         ));
     }
-    let place = Place::find(args.postgres.as_deref(), &args.folder).await?;
+    let program = match args.program {
+        Some(program) => program,
+        None => std::env::current_exe().context("find this program")?,
+    };
+    let place = Place::find(program, args.postgres.as_deref(), &args.folder).await?;
     let mut figures = Figures::new(&place);
     output::note(&figures.circumstances());
     let seconds = Duration::from_secs(u64::from(args.seconds.get()));
@@ -132,6 +144,7 @@ pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
                         workers: args.workers.get(),
                         per_call: per_call.get(),
                         time: seconds,
+                        prepared: args.prepared.map(NonZeroU32::get),
                     };
                     Box::pin(throughput::measure(&place, load, &mut figures)).await?;
                 }

@@ -15,6 +15,8 @@ use crate::global;
 
 /// Where, and how durable.
 pub(super) struct Place {
+    /// Whose coordinator is measured.
+    pub(super) program: PathBuf,
     /// Of the database.
     pub(super) url: String,
     /// Folder for everything else; removed at the end.
@@ -30,11 +32,16 @@ impl Place {
     ///
     /// # Errors
     /// When the folder cannot be made, or the database cannot be used or has sweeps.
-    pub(super) async fn find(postgres: Option<&str>, parent: &Path) -> anyhow::Result<Self> {
+    pub(super) async fn find(
+        program: PathBuf,
+        postgres: Option<&str>,
+        parent: &Path,
+    ) -> anyhow::Result<Self> {
         let folder = parent.join(format!("descent-bench-{}", std::process::id()));
         fs::create_dir_all(&folder)
             .map_err(|error| Failed::usage(format!("make {}: {error}", folder.display())))?;
         let mut place = Self {
+            program,
             url: format!("sqlite:{}", folder.join("queue.db").display()),
             sync_ms: sync_ms(&folder.join("sync")).context("time the disk")?,
             durability: "SQLite, WAL, synchronous=FULL".to_owned(),
@@ -47,7 +54,10 @@ impl Place {
         Ok(place)
     }
 
-    /// Makes sure that nobody's sweeps are in the database. One of an earlier case is nobody's: SQLite begins with a new file.
+    /// Removes what an earlier case left: SQLite begins with a new file. Cases on a server remove their sweeps themselves.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
     pub(super) fn forget(&self) -> anyhow::Result<()> {
         for ending in ["", "-wal", "-shm", ".lock"] {
             match fs::remove_file(self.folder.join(format!("queue.db{ending}"))) {

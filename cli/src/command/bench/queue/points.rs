@@ -40,13 +40,13 @@ pub(super) struct Points {
 impl Points {
     /// The `number`-th sweep of this run; no two have a trial in common.
     pub(super) fn new(number: u32, trials: u32) -> Self {
-        let seeds = SEEDS.min(trials);
-        let widths = trials.div_ceil(seeds);
+        let seeds = (trials / 2).clamp(1, SEEDS);
+        let widths = trials.div_ceil(seeds).max(2);
         let name = format!("bench-queue-{number}");
         // Epochs tell the sweeps' trials apart and leave them what may be trained together.
         let source = format!(
             "name = \"{name}\"\nexperiment = \"risk-curve\"\n[data]\ndataset = \"{DATA}\"\nsamples = 100\n[train]\n\
-            batch = 100\nepochs = {}\n[axes]\nwidth = {{ range = [1, {widths}] }}\nseed = {{ count = {seeds} }}\n",
+            batch = 100\noptimizer = {{ kind = \"sgd\", lr = 0.01 }}\nepochs = {}\n[axes]\nwidth = {{ range = [1, {widths}], step = 1 }}\nseed = {{ count = {seeds} }}\n",
             1_000 + number
         );
         Self { name, source }

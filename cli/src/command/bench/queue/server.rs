@@ -25,8 +25,7 @@ impl Server {
     /// # Errors
     /// When it does not, with what it said.
     pub(super) fn start(place: &Place) -> anyhow::Result<Self> {
-        let program = std::env::current_exe().context("find this program")?;
-        let mut process = Command::new(program)
+        let mut process = Command::new(&place.program)
             .args(["serve", "--listen", "127.0.0.1:0", "--db", &place.url])
             .arg("--artifacts")
             .arg(place.folder.join("artifacts"))
