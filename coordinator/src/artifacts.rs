@@ -10,6 +10,7 @@ use std::sync::Arc;
 use descent_spec::id::{ContentHash, Timestamp};
 use descent_spec::lease::Artifact;
 use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart};
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
@@ -111,6 +112,17 @@ impl Artifacts {
             largest,
             gate: Arc::default(),
         })
+    }
+
+    /// Files that are gone with the process: for simulations. Clones share them.
+    #[must_use]
+    pub fn in_memory(largest: u64) -> Self {
+        Self {
+            files: Arc::new(InMemory::new()),
+            folder: PathBuf::from("memory").into(),
+            largest,
+            gate: Arc::default(),
+        }
     }
 
     /// Begins to receive a file.

@@ -43,6 +43,7 @@ pub(crate) async fn run(service: Arc<Service>) {
             false => LOOK_AGAIN,
         };
         asked = tokio::select! {
+            biased;
             () = service.expansion.notified() => true,
             () = tokio::time::sleep(wait) => false,
             () = service.draining.cancelled() => false,
@@ -61,7 +62,7 @@ async fn round(service: &Arc<Service>, known: &mut Known) -> Result<bool, StoreE
         if service.draining.is_cancelled() {
             return Ok(false);
         }
-        let Some(points) = points(known, &row).await else {
+        let Some(points) = points(service, known, &row).await else {
             continue;
         };
         let id = row.id;
@@ -78,7 +79,7 @@ async fn round(service: &Arc<Service>, known: &mut Known) -> Result<bool, StoreE
 }
 
 /// The points of a stored sweep. One that cannot be read is left as it is and complained about once, not in a loop.
-async fn points(known: &mut Known, row: &SweepRow) -> Option<Arc<Points>> {
+async fn points(service: &Service, known: &mut Known, row: &SweepRow) -> Option<Arc<Points>> {
     let hash = ContentHash::of(format!("{}\0{}", row.source, row.data).as_bytes());
     if let Some((of, points)) = known.get(&row.id)
         && *of == hash
@@ -86,15 +87,20 @@ async fn points(known: &mut Known, row: &SweepRow) -> Option<Arc<Points>> {
         return points.clone();
     }
     let (source, data) = (row.source.clone(), row.data.clone());
-    let read = tokio::task::spawn_blocking(move || Points::stored(&source, &data)).await;
+    let read = service
+        .compute(move || Points::stored(&source, &data))
+        .await;
     let points = match read {
-        Ok(Ok(points)) => Some(Arc::new(points)),
-        Ok(Err(error)) => {
+        Some(Ok(points)) => Some(Arc::new(points)),
+        Some(Err(error)) => {
             tracing::error!(sweep = row.name, %error, "cannot expand the sweep: submit it again, or delete it");
             None
         }
-        Err(panic) => {
-            tracing::error!(sweep = row.name, %panic, "cannot expand the sweep");
+        None => {
+            tracing::error!(
+                sweep = row.name,
+                "reading the sweep panicked: it is not expanded"
+            );
             None
         }
     };
@@ -118,8 +124,8 @@ async fn slice(
 ) -> Result<Sliced, StoreError> {
     let size = service.config.limits.slice;
     let sweep = row.name.clone();
-    let slice = tokio::task::spawn_blocking(move || points.slice(&row, size)).await;
-    let slice = slice.map_err(|panic| StoreError::Database(format!("enumeration: {panic}")))?;
+    let slice = service.compute(move || points.slice(&row, size)).await;
+    let slice = slice.ok_or_else(|| StoreError::Database("enumeration panicked".to_owned()))?;
     let (trials, last) = (slice.trials.len(), slice.last);
     let done = service
         .call(|store, now| async move {

@@ -8,6 +8,7 @@ pub mod core;
 mod expand;
 mod fail_point;
 mod maintain;
+pub mod outside;
 mod points;
 pub mod reader;
 mod rpc;
@@ -17,7 +18,8 @@ pub mod store;
 pub mod verify;
 
 pub use config::Config;
+pub use outside::Outside;
 pub use rpc::auth::{Refusal, may_listen};
 pub use rpc::sweep_message;
-pub use serve::{ServeError, serve, serve_on};
+pub use serve::{ServeError, serve, serve_in, serve_on};
 pub use store::{Store, open_store};

@@ -28,6 +28,7 @@ pub(crate) async fn run(service: Arc<Service>, health: HealthReporter) {
     let mut term = None;
     loop {
         tokio::select! {
+            biased;
             _ = ticks.tick() => {}
             () = service.draining.cancelled() => break,
         }

@@ -17,9 +17,10 @@ use tonic::transport::server::Connected;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic_health::ServingStatus;
 
-use crate::artifacts::{ArtifactError, Artifacts};
+use crate::artifacts::ArtifactError;
 use crate::clock::{Clock, QueueClock};
 use crate::config::Config;
+use crate::outside::Outside;
 use crate::rpc::auth::{Gate, Refusal, may_listen};
 use crate::rpc::{SweepsService, WorkService};
 use crate::service::Service;
@@ -30,6 +31,9 @@ use crate::{expand, maintain};
 /// vanished does not hold a connection for TCP's quarter of an hour.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long those who wait have to be sent away before connections are told to end: their answers go first.
+const FAREWELL: Duration = Duration::from_millis(20);
 
 /// Why a coordinator does not run, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +106,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// [`serve`] on any stream of connections: pipes within a process, simulated networks. Who may connect is the caller's care.
+/// [`serve`] on any stream of connections, such as pipes within a process. Who may connect is the caller's care.
 ///
 /// # Errors
 /// As [`serve`].
@@ -118,7 +122,25 @@ where
     C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
     C::ConnectInfo: Clone + Send + Sync + 'static,
 {
-    let artifacts = Artifacts::open(&config.artifacts, config.limits.artifact_bytes)?;
+    let outside = Outside::real(&config, store, clock)?;
+    serve_in(config, outside, incoming, shutdown).await
+}
+
+/// [`serve_on`] with all of the outside handed in: simulations.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_in<I, C>(
+    config: Config,
+    outside: Outside,
+    incoming: I,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError>
+where
+    I: Stream<Item = io::Result<C>> + Send + 'static,
+    C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    C::ConnectInfo: Clone + Send + Sync + 'static,
+{
     let limits = config.limits;
     let drain = config.timing.drain;
     let gate = Gate::new(config.token.as_deref());
@@ -133,9 +155,9 @@ where
             .tls_config(ServerTlsConfig::new().identity(identity))
             .map_err(|error| ServeError::Tls(error.to_string()))?;
     }
-    let clock = QueueClock::new(clock);
-    clock.set(store.as_ref()).await?;
-    let service = Arc::new(Service::new(config, store, clock, artifacts));
+    let queue_clock = QueueClock::new(Arc::clone(&outside.clock));
+    queue_clock.set(outside.store.as_ref()).await?;
+    let service = Arc::new(Service::new(config, outside, queue_clock));
     let (health, health_service) = tonic_health::server::health_reporter();
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(descent_proto::DESCRIPTORS)
@@ -162,6 +184,7 @@ where
 
     tokio::pin!(serving);
     let ended = tokio::select! {
+        biased;
         ended = &mut serving => Some(ended),
         () = shutdown.cancelled() => None,
         () = service.superseded.cancelled() => None,
@@ -172,6 +195,7 @@ where
     health
         .set_service_status("", ServingStatus::NotServing)
         .await;
+    tokio::time::sleep(FAREWELL).await;
     stopped.cancel();
     let ended = match ended {
         Some(ended) => ended,

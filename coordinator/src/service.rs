@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use descent_spec::id::Timestamp;
-use tokio::sync::{Notify, OnceCell, Semaphore};
+use tokio::sync::{Notify, OnceCell, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::Status;
@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::core::conduct::Conduct;
 use crate::core::progress::Progress;
 use crate::fail_point;
+use crate::outside::{Offload, Outside};
 use crate::reader::Reader;
 use crate::rpc::{Replies, status};
 use crate::store::{Orders, Store, StoreError};
@@ -30,6 +31,7 @@ pub(crate) struct Service {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: QueueClock,
     pub(crate) artifacts: Artifacts,
+    offload: Arc<dyn Offload>,
     /// Wakes one parked `Lease`; one that finds work wakes the next, so that k ready packs wake k + 1 callers, not all.
     pub(crate) work: Notify,
     /// Wakes the expansion.
@@ -60,12 +62,13 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn new(
-        config: Config,
-        store: Arc<dyn Store>,
-        clock: QueueClock,
-        artifacts: Artifacts,
-    ) -> Self {
+    pub(crate) fn new(config: Config, outside: Outside, clock: QueueClock) -> Self {
+        let Outside {
+            store,
+            artifacts,
+            offload,
+            ..
+        } = outside;
         Self {
             parking: Semaphore::new(config.limits.parked),
             watching: Arc::new(Semaphore::new(config.limits.watchers)),
@@ -74,6 +77,7 @@ impl Service {
             store,
             clock,
             artifacts,
+            offload,
             work: Notify::new(),
             expansion: Notify::new(),
             draining: CancellationToken::new(),
@@ -125,6 +129,19 @@ impl Service {
             .await?;
         *self.orders() = orders;
         Ok(())
+    }
+
+    /// Computes something that would hold others up; `None` when it panicked.
+    pub(crate) async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let (done, result) = oneshot::channel();
+        let work = move || {
+            let _ = done.send(work());
+        };
+        self.offload.compute(Box::new(work)).await;
+        result.await.ok()
     }
 
     /// Runs a store call to its end, whatever becomes of the caller: a client that goes away drops the call's future, and

@@ -125,8 +125,11 @@ impl Connection {
     }
 }
 
-/// One address with our keepalive and timeouts.
-fn endpoint(url: &str, credentials: &Credentials) -> Result<Endpoint, InvalidTarget> {
+/// One address with our keepalive and timeouts, for connectors of one's own (simulated networks): see [`Connection::from_channels`].
+///
+/// # Errors
+/// When the URL or a certificate cannot be used.
+pub fn endpoint(url: &str, credentials: &Credentials) -> Result<Endpoint, InvalidTarget> {
     let url = url.trim();
     let invalid = || InvalidTarget::Url {
         url: url.to_owned(),

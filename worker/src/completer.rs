@@ -28,6 +28,7 @@ pub(crate) async fn deliver(
     loop {
         let mut batch = Vec::with_capacity(BATCH);
         tokio::select! {
+            biased;
             () = context.silence.cancelled() => return,
             received = deliveries.recv_many(&mut batch, BATCH) => if received == 0 { return },
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use descent_proto::retry::backoff;
 use descent_spec::id::{RequestId, SessionId};
-use tokio::sync::{Notify, OnceCell, Semaphore, mpsc, watch};
+use tokio::sync::{Notify, OnceCell, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
@@ -200,6 +200,19 @@ impl Context {
         backoff(first, longest, || share(self.world.random.as_ref()))
     }
 
+    /// Computes something that takes milliseconds, off the runtime's threads; `None` where nothing came of it.
+    pub(crate) async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let (done, result) = oneshot::channel();
+        let work = move || {
+            let _ = done.send(work());
+        };
+        self.world.stage.compute(Box::new(work)).await;
+        result.await.ok()
+    }
+
     /// Repeats a call until the coordinator has answered it one way or the other.
     pub(crate) async fn until_answered<T, F>(
         &self,
@@ -213,6 +226,7 @@ impl Context {
         let mut tries = 0_u32;
         loop {
             let answer = tokio::select! {
+                biased;
                 () = self.silence.cancelled() => return Err(Unanswered::Silenced),
                 answer = call() => answer,
             };
@@ -234,6 +248,7 @@ impl Context {
             }
             let pause = pauses.next().expect("pauses never end");
             tokio::select! {
+                biased;
                 () = self.silence.cancelled() => return Err(Unanswered::Silenced),
                 () = tokio::time::sleep(pause) => {}
             }

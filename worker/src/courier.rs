@@ -126,6 +126,7 @@ async fn gather(context: &Context, account: &Account) -> bool {
     tokio::pin!(sleep);
     loop {
         tokio::select! {
+            biased;
             () = &mut sleep => return true,
             () = account.bell.notified() => if account.is_urgent() { return false },
         }
@@ -144,6 +145,7 @@ async fn checkpoint(
     } = snapshot;
     let uploading = upload(context, account, Purpose::Checkpoint, content, epoch, step);
     let artifact = tokio::select! {
+        biased;
         artifact = uploading => match artifact {
             Err(Unanswered::Lost(reason)) => {
                 // The next one is as good.
@@ -186,9 +188,7 @@ async fn upload(
         let content = content.load()?;
         Ok::<_, std::io::Error>((ContentHash::of(&content), content))
     };
-    let loaded = tokio::task::spawn_blocking(load)
-        .await
-        .map_err(|_| Unanswered::Silenced)?;
+    let loaded = context.compute(load).await.ok_or(Unanswered::Silenced)?;
     let (hash, content) = loaded.map_err(|error| {
         let reason =
             format!("a file that waited on disk for the coordinator cannot be read: {error}");
@@ -232,8 +232,8 @@ async fn turn(
     let content = if silence {
         let spool = Arc::clone(&context.spool);
         let spilling = move || content.to_disk(&spool).unwrap_or(content);
-        let spilled = tokio::task::spawn_blocking(spilling).await;
-        spilled.map_err(|_| Unanswered::Silenced)?
+        let spilled = context.compute(spilling).await;
+        spilled.ok_or(Unanswered::Silenced)?
     } else {
         content
     };

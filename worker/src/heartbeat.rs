@@ -29,6 +29,7 @@ pub(crate) async fn beat(context: &Arc<Context>, interval: Duration, stop: Cance
             Some(pauses) => pauses.next().expect("pauses never end").min(interval),
         };
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = context.beat_now.notified() => {}
             () = tokio::time::sleep(pause) => {}
@@ -37,6 +38,7 @@ pub(crate) async fn beat(context: &Arc<Context>, interval: Duration, stop: Cance
         let held = context.registry.held();
         let sent_at = context.world.clock.now();
         let answer = tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             answer = context.world.link.heartbeat(session, &held) => answer,
         };

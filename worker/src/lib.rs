@@ -4,7 +4,7 @@
 //! * [`run`]: one worker process's life, from the first session to the report.
 //! * [`config`], [`world`], [`shutdown`], [`report`], [`activity`]: what a caller hands in and gets back.
 //! * [`link`]: the coordinator as the worker sees it, in domain types; [`link::rpc`] speaks gRPC.
-//! * [`trainer`]: what trains; [`trainer::LocalTrainer`] is `descent-training`.
+//! * [`trainer`]: what trains; [`trainer::LocalTrainer`] is `descent-training`. [`stage`]: on which threads.
 //! * `place` is a device: its trainer, its memory (`budget`) and who is in training there; slots are spread over places.
 //! * `session` opens sessions and `heartbeat` keeps them; `slot` leases and trains; `account` and `courier` bring what came of
 //!   it to the coordinator, in order and exactly once; `spool` keeps on disk what a long outage holds up.
@@ -31,6 +31,7 @@ mod session;
 pub mod shutdown;
 mod slot;
 mod spool;
+pub mod stage;
 pub mod trainer;
 pub mod world;
 

@@ -64,6 +64,7 @@ async fn live(config: Config, world: World, shutdown: Shutdown) -> Result<Report
         context.registry.below(1).await;
     };
     tokio::select! {
+        biased;
         () = in_order => {}
         () = context.shutdown.aborted() => {}
         () = tokio::time::sleep(context.config.drain_deadline) => {

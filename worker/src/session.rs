@@ -25,6 +25,7 @@ pub(crate) async fn open(
     loop {
         let stopped = || RunError::Unreachable("stopped before it answered".to_owned());
         let answer = tokio::select! {
+            biased;
             () = context.shutdown.draining() => return Err(stopped()),
             answer = context.world.link.open_session(&hello) => answer,
         };
@@ -58,6 +59,7 @@ pub(crate) async fn open(
             said = true;
         }
         tokio::select! {
+            biased;
             () = context.shutdown.draining() => return Err(stopped()),
             () = tokio::time::sleep(pause) => {}
         }

@@ -89,6 +89,7 @@ async fn wait_for_work(
         }
         let look_again = (now + service.config.timing.look_again).min(deadline);
         tokio::select! {
+            biased;
             () = woken => {}
             () = tokio::time::sleep_until(look_again) => {}
             () = service.draining.cancelled() => {}

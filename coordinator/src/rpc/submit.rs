@@ -92,7 +92,7 @@ pub(super) async fn submit(
         .collect::<Result<BTreeMap<_, _>, InvalidField>>()?;
     let (dry_run, allow_removal) = (request.dry_run, request.allow_removal);
     let file = request.file;
-    let read = blocking(move || read(request.source, &data)).await?;
+    let read = blocking(service, move || read(request.source, &data)).await?;
     let read = read.map_err(|mistakes| refuse(&file, &mistakes))?;
     let span = tracing::info_span!("submit", sweep = read.name);
     async {
@@ -162,7 +162,7 @@ async fn enter(
             read,
         )
     } else {
-        blocking(move || {
+        blocking(service, move || {
             let old = existing.and_then(|row| Points::stored(&row.source, &row.data).ok());
             let old = old.as_ref().map(Points::grid);
             (Difference::between(old, read.points.grid()), read)
@@ -271,9 +271,9 @@ fn refuse(file: &str, mistakes: &Mistakes) -> Status {
 
 /// Enumerates off the runtime's threads: a million points take a second.
 async fn blocking<T: Send + 'static>(
+    service: &Service,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Status> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|panic| Status::internal(format!("reading the sweep panicked: {panic}")))
+    let done = service.compute(work).await;
+    done.ok_or_else(|| Status::internal("reading the sweep panicked"))
 }

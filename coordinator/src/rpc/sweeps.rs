@@ -51,7 +51,7 @@ impl Sweeps for SweepsService {
         &self,
         request: Request<v1::SubmitRequest>,
     ) -> Result<Response<v1::SubmitResponse>, Status> {
-        submit::submit(&self.0, request.into_inner())
+        Box::pin(submit::submit(&self.0, request.into_inner()))
             .await
             .map(Response::new)
     }

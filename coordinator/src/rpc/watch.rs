@@ -47,6 +47,7 @@ pub(super) async fn watch(
                     return;
                 }
                 tokio::select! {
+                    biased;
                     () = tokio::time::sleep(service.config.timing.watch) => {}
                     () = sender.closed() => return,
                     () = service.draining.cancelled() => {

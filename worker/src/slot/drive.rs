@@ -1,6 +1,7 @@
-//! Drives one pack on the slot's thread: a slice of steps, then a look around, until nobody is left in it.
+//! Drives one pack on the slot's stage: a look around, then a slice of steps, until nobody is left in it.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::context::Context;
 use crate::failure::{Cause, panic_message};
 use crate::lease::Lease;
 use crate::place::Place;
+use crate::stage::Turn;
 
 /// Most steps in one slice, however fast they are.
 const SLICE_STEPS_MAX: u32 = 1 << 20;
@@ -38,62 +40,122 @@ pub(super) struct After {
     pub(super) crowded: Option<usize>,
 }
 
-/// Trains a pack to its end, or until the worker stops. When the trainer panics nobody knows on whose account, and members do
-/// not influence each other's numbers: each is trained once more, alone.
-pub(super) fn drive(
-    context: &Context,
-    place: &Arc<Place>,
-    pack: Vec<Ready>,
-    show: &dyn Fn(SlotActivity),
-) -> After {
-    let alone = pack.len() == 1;
-    let mut entries = Entries::new();
-    let mut members = Vec::with_capacity(pack.len());
-    for (key, ready) in (0_u64..).zip(pack) {
-        members.push(Member {
-            key,
-            data: ready.lease.claimed().data,
-            checkpoint: ready.checkpoint,
-            parent_weights: ready.parent_weights,
-            spec: ready.spec,
-        });
-        let member = &members[members.len() - 1];
-        let resumed = member.checkpoint.is_some();
-        let there = place.budget(&member.spec).bytes;
-        let lease = (ready.lease, ready.memory_bytes, there);
-        let entry = Entry::new(key, lease, place.sit_down(), &member.spec, resumed);
-        entries.insert(key, entry);
-    }
-    let mut after = After::default();
-    let driven = catch_unwind(AssertUnwindSafe(|| {
-        let crowd = place.members();
-        let (pack, events) = place.trainer.open(members);
-        Driver {
+/// One pack on its way to its end, or until the worker stops. When the trainer panics nobody knows on whose account, and members
+/// do not influence each other's numbers: each is trained once more, alone.
+pub(super) struct Drive {
+    context: Arc<Context>,
+    place: Arc<Place>,
+    alone: bool,
+    entries: Entries,
+    after: After,
+    next: Next,
+}
+
+/// What the next slice does.
+enum Next {
+    Open(Vec<Member>),
+    Advance {
+        pack: Box<dyn Pack>,
+        steps: u32,
+    },
+    /// The same after a rest, which does not count: since when.
+    Resume(Box<dyn Pack>, u32, Duration),
+    Nothing,
+}
+
+impl Drive {
+    pub(super) fn new(context: Arc<Context>, place: Arc<Place>, pack: Vec<Ready>) -> Self {
+        let alone = pack.len() == 1;
+        let mut entries = Entries::new();
+        let mut members = Vec::with_capacity(pack.len());
+        for (key, ready) in (0_u64..).zip(pack) {
+            members.push(Member {
+                key,
+                data: ready.lease.claimed().data,
+                checkpoint: ready.checkpoint,
+                parent_weights: ready.parent_weights,
+                spec: ready.spec,
+            });
+            let member = &members[members.len() - 1];
+            let resumed = member.checkpoint.is_some();
+            let there = place.budget(&member.spec).bytes;
+            let lease = (ready.lease, ready.memory_bytes, there);
+            let entry = Entry::new(key, lease, place.sit_down(), &member.spec, resumed);
+            entries.insert(key, entry);
+        }
+        Self {
             context,
             place,
-            crowd: crowd.max(place.members()),
-            pack,
-            entries: &mut entries,
-            after: &mut after,
+            alone,
+            entries,
+            after: After::default(),
+            next: Next::Open(members),
         }
-        .train(events, show);
-    }));
-    if let Err(payload) = driven {
-        let message = panic_message(payload.as_ref());
+    }
+
+    /// Trains for a while; answers how to go on.
+    pub(super) fn slice(&mut self, show: &dyn Fn(SlotActivity)) -> Turn {
+        let next = mem::replace(&mut self.next, Next::Nothing);
+        match catch_unwind(AssertUnwindSafe(|| self.carry_out(next, show))) {
+            Ok(next) => self.next = next,
+            Err(payload) => self.panicked(&panic_message(payload.as_ref())),
+        }
+        match self.next {
+            Next::Nothing => Turn::Over,
+            Next::Resume(..) => Turn::Rest(PAUSED_LOOK),
+            Next::Open(_) | Next::Advance { .. } => Turn::More,
+        }
+    }
+
+    /// What comes after it.
+    pub(super) fn end(self) -> After {
+        self.after
+    }
+
+    fn carry_out(&mut self, next: Next, show: &dyn Fn(SlotActivity)) -> Next {
+        let crowd = self.place.members();
+        match next {
+            Next::Open(members) => {
+                let (pack, events) = self.place.trainer.open(members);
+                self.driver(pack, crowd).begin(events)
+            }
+            Next::Advance { pack, steps } => self.driver(pack, crowd).go_on(steps, show),
+            Next::Resume(pack, steps, since) => {
+                let spent = self.context.world.clock.now().saturating_sub(since);
+                for entry in self.entries.values_mut() {
+                    entry.started_at += spent;
+                }
+                self.driver(pack, crowd).go_on(steps, show)
+            }
+            Next::Nothing => Next::Nothing,
+        }
+    }
+
+    fn driver(&mut self, pack: Box<dyn Pack>, crowd: usize) -> Driver<'_> {
+        Driver {
+            context: &self.context,
+            crowd: crowd.max(self.place.members()),
+            place: &self.place,
+            pack,
+            entries: &mut self.entries,
+            after: &mut self.after,
+        }
+    }
+
+    fn panicked(&mut self, message: &str) {
         tracing::error!(
             message,
-            members = entries.len(),
+            members = self.entries.len(),
             "the trainer panicked: a bug"
         );
-        for (_, entry) in std::mem::take(&mut entries) {
-            if alone {
-                entry.lease.fail(Cause::Panic(message.clone()));
+        for (_, entry) in mem::take(&mut self.entries) {
+            if self.alone {
+                entry.lease.fail(Cause::Panic(message.to_owned()));
             } else {
-                after.again.push(vec![entry.lease]);
+                self.after.again.push(vec![entry.lease]);
             }
         }
     }
-    after
 }
 
 struct Driver<'a> {
@@ -107,7 +169,8 @@ struct Driver<'a> {
 }
 
 impl Driver<'_> {
-    fn train(mut self, events: Vec<Event>, show: &dyn Fn(SlotActivity)) {
+    /// The members are there, but for those whose end the events tell.
+    fn begin(mut self, events: Vec<Event>) -> Next {
         let start = self.now();
         for progress in self.pack.progress() {
             if let Some(entry) = self.entries.get_mut(&progress.key) {
@@ -117,30 +180,32 @@ impl Driver<'_> {
             }
         }
         self.take(events);
-        let mut steps = 1;
-        while self.look_around() {
-            let before = self.now();
-            if self.is_paused() {
-                std::thread::park_timeout(PAUSED_LOOK);
-                let spent = self.now().saturating_sub(before);
-                for entry in self.entries.values_mut() {
-                    entry.started_at += spent;
-                }
-                continue;
-            }
-            let samples_before = self.samples();
-            self.crowd = self.place.members();
-            let events = self.pack.advance(steps);
-            self.crowd = self.crowd.max(self.place.members());
-            self.follow();
-            let samples = self.samples().saturating_sub(samples_before);
-            self.take(events);
-            let took = self.now().saturating_sub(before);
-            steps = adapt(steps, took, self.context.config.slice);
-            if let Some(activity) = self.activity(samples, took) {
-                show(activity);
-            }
+        let pack = self.pack;
+        Next::Advance { pack, steps: 1 }
+    }
+
+    fn go_on(mut self, steps: u32, show: &dyn Fn(SlotActivity)) -> Next {
+        if !self.look_around() {
+            return Next::Nothing;
         }
+        let before = self.now();
+        if self.is_paused() {
+            return Next::Resume(self.pack, steps, before);
+        }
+        let samples_before = self.samples();
+        self.crowd = self.place.members();
+        let events = self.pack.advance(steps);
+        self.crowd = self.crowd.max(self.place.members());
+        self.follow();
+        let samples = self.samples().saturating_sub(samples_before);
+        self.take(events);
+        let took = self.now().saturating_sub(before);
+        if let Some(activity) = self.activity(samples, took) {
+            show(activity);
+        }
+        let steps = adapt(steps, took, self.context.config.slice);
+        let pack = self.pack;
+        Next::Advance { pack, steps }
     }
 
     /// Whether nothing is computed until the coordinator answers. Not during the shutdown, which hands back.

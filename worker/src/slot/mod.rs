@@ -1,11 +1,11 @@
-//! One slot: leases a pack, has it trained on a thread of its own, and asks for the next.
+//! One slot: leases a pack, has it trained on its stage, and asks for the next.
 
 mod drive;
 mod entry;
 mod prepare;
 mod request;
 mod reserve;
-mod thread;
+mod train;
 
 use std::sync::Arc;
 
@@ -20,11 +20,9 @@ use crate::courier;
 use crate::lease::Lease;
 use crate::place::Place;
 use prepare::Ready;
-use thread::Thread;
 
 /// Works until the worker drains or gives up.
 pub(crate) async fn work(context: Arc<Context>, number: usize) {
-    let thread = Thread::start(Arc::clone(&context), number);
     let place = Arc::clone(context.place(number));
     let mut last = None;
     loop {
@@ -49,7 +47,7 @@ pub(crate) async fn work(context: Arc<Context>, number: usize) {
         }
         let ready = make_ready(&context, &place, leases).await;
         drop(turn);
-        train(&context, &place, &thread, ready).await;
+        train(&context, &place, number, ready).await;
     }
 }
 
@@ -68,11 +66,12 @@ fn take(context: &Arc<Context>, session: SessionId, claimed: Claimed) -> Lease {
 }
 
 /// Trains a pack, and after it those that have to start once more.
-async fn train(context: &Arc<Context>, place: &Arc<Place>, thread: &Thread, ready: Vec<Ready>) {
-    let mut after = thread.train(ready).await;
+async fn train(context: &Arc<Context>, place: &Arc<Place>, number: usize, ready: Vec<Ready>) {
+    let mut after = train::pack(context, place, number, ready).await;
     loop {
         if let Some(members) = after.crowded.take() {
             tokio::select! {
+                biased;
                 () = context.shutdown.draining() => {}
                 () = place.lost.cancelled() => {}
                 () = place.fewer_than(members) => {}
@@ -82,7 +81,7 @@ async fn train(context: &Arc<Context>, place: &Arc<Place>, thread: &Thread, read
             return;
         };
         let ready = make_ready(context, place, leases).await;
-        let next = thread.train(ready).await;
+        let next = train::pack(context, place, number, ready).await;
         after.again.extend(next.again);
         after.crowded = next.crowded;
     }

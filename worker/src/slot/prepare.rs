@@ -65,7 +65,7 @@ pub(super) async fn fetch_all(
         Ok((
             checkpoint,
             parent_weights,
-            bytes(place, &lease, &spec).await?,
+            bytes(context, place, &lease, &spec).await?,
         ))
     };
     let fetched = tokio::select! {
@@ -92,7 +92,12 @@ pub(super) async fn fetch_all(
 }
 
 /// Asks the trainer, off the runtime's threads: it may have to read the data set for it.
-async fn bytes(place: &Place, lease: &Lease, spec: &TrialSpec) -> Result<(u64, u64), Stopped> {
+async fn bytes(
+    context: &Context,
+    place: &Place,
+    lease: &Lease,
+    spec: &TrialSpec,
+) -> Result<(u64, u64), Stopped> {
     let trainer = Arc::clone(&place.trainer);
     let (spec, data) = (spec.clone(), lease.claimed().data);
     let bytes = move || {
@@ -101,9 +106,7 @@ async fn bytes(place: &Place, lease: &Lease, spec: &TrialSpec) -> Result<(u64, u
             trainer.data_bytes(&spec, data),
         )
     };
-    tokio::task::spawn_blocking(bytes)
-        .await
-        .map_err(|_| Stopped::Silenced)
+    context.compute(bytes).await.ok_or(Stopped::Silenced)
 }
 
 /// The checkpoint to go on from. One that cannot be read, or that comes from another instruction set, costs time and

@@ -41,6 +41,7 @@ pub(super) async fn memory(
     let free = Arc::clone(&budget.free);
     let permit = if first {
         tokio::select! {
+            biased;
             () = context.shutdown.draining() => None,
             permit = free.acquire_many_owned(needed) => permit.ok(),
         }

@@ -8,6 +8,7 @@ use descent_spec::lease::Claimed;
 use descent_worker::clock::ManualClock;
 use descent_worker::link::Link;
 use descent_worker::random::SeededRandom;
+use descent_worker::stage::Threads;
 use descent_worker::trainer::Trainer;
 use descent_worker::{Config, Report, RunError, Shutdown, World};
 use tokio::sync::watch;
@@ -128,6 +129,7 @@ impl Lab {
         let world = World {
             link,
             trainers,
+            stage: Arc::new(Threads::default()),
             clock: self.clock.clone(),
             random: Arc::new(SeededRandom::new(seed)),
             activity: watch::Sender::new(Vec::new()),

@@ -1,5 +1,7 @@
 //! Reports about attempts in the memory store: measurements, files, results, failures, hand-backs. Each passes the fence first.
 
+use std::sync::Arc;
+
 use descent_spec::id::{Timestamp, TrialId};
 use descent_spec::outcome::{Failure, Measurement, TrialResult};
 use descent_spec::state::{SweepState, TrialState};
@@ -65,7 +67,7 @@ impl Tables {
         measurements: &[Measurement],
     ) -> Result<(Verdict, u64), StoreError> {
         let holds = self.holds(fence);
-        let Some(entry) = self.trials.get_mut(&fence.trial.0) else {
+        let Some(entry) = self.trials.get_mut(&fence.trial.0).map(Arc::make_mut) else {
             return Ok((Verdict::Fenced, 0));
         };
         let attempt = entry
@@ -110,7 +112,7 @@ impl Tables {
         artifact: Artifact,
     ) -> Verdict {
         let holds = self.holds(fence);
-        let Some(entry) = self.trials.get_mut(&fence.trial.0) else {
+        let Some(entry) = self.trials.get_mut(&fence.trial.0).map(Arc::make_mut) else {
             return Verdict::Fenced;
         };
         let place = match purpose {

@@ -1,5 +1,7 @@
 //! Why a trial of the memory store is where it is, and which files are still needed.
 
+use std::sync::Arc;
+
 use descent_spec::id::{ContentHash, TrialId};
 use descent_spec::state::TrialState;
 
@@ -81,7 +83,7 @@ impl Tables {
     }
 
     pub(super) fn artifacts_in_use(&self) -> Vec<ContentHash> {
-        let of = |entry: &TrialEntry| {
+        let of = |entry: &Arc<TrialEntry>| {
             let artifacts = [entry.checkpoint, entry.weights].into_iter().flatten();
             let result = entry.result.as_ref().and_then(|(_, result)| result.weights);
             artifacts

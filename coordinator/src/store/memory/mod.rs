@@ -2,6 +2,8 @@
 
 mod attempts;
 mod claim;
+mod disk;
+mod dump;
 mod explain;
 mod import;
 mod maintain;
@@ -10,13 +12,15 @@ mod sweeps;
 mod tables;
 mod workers;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use descent_spec::id::{ContentHash, Identity, RequestId, SessionId, SweepId, Timestamp, TrialId};
 use descent_spec::outcome::{Failure, Measurement, TrialResult};
 use descent_spec::state::TrialState;
 
+pub use self::disk::{Device, Disk};
+pub use self::dump::{AttemptDump, Dump, SweepDump, TrialDump};
 use self::tables::Tables;
 use super::{
     AfterFailure, Artifact, Ask, Claim, Directive, Explanation, Fence, Held, IfExists, Imported,
@@ -24,16 +28,46 @@ use super::{
     Slice, Steer, Store, StoreError, SweepRow, Verdict, WorkerRow,
 };
 
-/// A store that is gone with the process.
+/// A store that is gone with the process, or what a simulated disk keeps of it.
 #[derive(Default)]
 pub struct MemoryStore {
     tables: Mutex<Tables>,
+    disk: Option<(Arc<Disk>, Arc<dyn Device>)>,
 }
 
 impl MemoryStore {
-    /// The tables. A panic while they were held cannot leave them half changed in a way that tests would not see.
-    fn tables(&self) -> MutexGuard<'_, Tables> {
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Goes on from what is durable on a simulated disk. Every call answers when the device says that its transaction is durable,
+    /// and looks only at what is.
+    #[must_use]
+    pub fn on(disk: Arc<Disk>, device: Arc<dyn Device>) -> Self {
+        Self {
+            tables: Mutex::new(disk.read(Tables::clone)),
+            disk: Some((disk, device)),
+        }
+    }
+
+    /// One transaction. Its refusals wait for the device too: they may rest on what another one changed.
+    async fn write<T: Send>(&self, change: impl FnOnce(&mut Tables) -> T + Send) -> T {
+        let (answer, number) = {
+            // A panic while they were held cannot leave them half changed in a way that tests would not see.
+            let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+            let answer = change(&mut tables);
+            (
+                answer,
+                self.disk.as_ref().map(|(disk, _)| disk.write(&tables)),
+            )
+        };
+        if let (Some((_, device)), Some(number)) = (&self.disk, number) {
+            device.flush(number).await;
+        }
+        answer
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Tables) -> T) -> T {
+        match &self.disk {
+            Some((disk, _)) => disk.read(look),
+            None => look(&self.tables.lock().unwrap_or_else(PoisonError::into_inner)),
+        }
     }
 }
 
@@ -46,11 +80,12 @@ impl Store for MemoryStore {
         exists: IfExists,
         now: Timestamp,
     ) -> Result<SweepId, StoreError> {
-        self.tables().submit(request, sweep, exists, now)
+        self.write(|tables| tables.submit(request, sweep, exists, now))
+            .await
     }
 
     async fn expand(&self, slice: &Slice, now: Timestamp) -> Result<(), StoreError> {
-        self.tables().expand(slice, now)
+        self.write(|tables| tables.expand(slice, now)).await
     }
 
     async fn drop_absent(
@@ -59,20 +94,20 @@ impl Store for MemoryStore {
         edition: u64,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        self.tables().drop_absent(sweep, edition, now)
+        self.write(|tables| tables.drop_absent(sweep, edition, now))
+            .await
     }
 
     async fn sweep(&self, name: &str) -> Result<Option<SweepRow>, StoreError> {
-        let tables = self.tables();
-        Ok(tables.named(name).map(|sweep| tables.sweep_row(sweep)))
+        Ok(self.read(|tables| tables.named(name).map(|sweep| tables.sweep_row(sweep))))
     }
 
     async fn sweeps(&self, after: SweepId, limit: u32) -> Result<Vec<SweepRow>, StoreError> {
-        Ok(self.tables().sweeps_after(after, limit))
+        Ok(self.read(|tables| tables.sweeps_after(after, limit)))
     }
 
     async fn expanding(&self) -> Result<Vec<SweepRow>, StoreError> {
-        Ok(self.tables().expanding())
+        Ok(self.read(Tables::expanding))
     }
 
     async fn steer(
@@ -82,7 +117,8 @@ impl Store for MemoryStore {
         steer: Steer,
         now: Timestamp,
     ) -> Result<SweepRow, StoreError> {
-        self.tables().steer(request, name, steer, now)
+        self.write(|tables| tables.steer(request, name, steer, now))
+            .await
     }
 
     async fn delete(
@@ -91,7 +127,7 @@ impl Store for MemoryStore {
         name: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.tables().delete(request, name, now)
+        self.write(|tables| tables.delete(request, name, now)).await
     }
 
     async fn bury(&self, _most: u32) -> Result<u64, StoreError> {
@@ -106,15 +142,16 @@ impl Store for MemoryStore {
         which: Rerun,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        self.tables().rerun(request, name, which, now)
+        self.write(|tables| tables.rerun(request, name, which, now))
+            .await
     }
 
     async fn finished(&self, identities: &[Identity]) -> Result<Vec<Identity>, StoreError> {
-        Ok(self.tables().finished(identities))
+        Ok(self.read(|tables| tables.finished(identities)))
     }
 
     async fn open_session(&self, session: &NewSession, now: Timestamp) -> Result<(), StoreError> {
-        self.tables().open_session(session, now)
+        self.write(|tables| tables.open_session(session, now)).await
     }
 
     async fn heartbeat(
@@ -125,12 +162,12 @@ impl Store for MemoryStore {
         grace_ms: i64,
         now: Timestamp,
     ) -> Result<Vec<Directive>, StoreError> {
-        self.tables()
-            .heartbeat(session, held, lease_until, grace_ms, now)
+        self.write(|tables| tables.heartbeat(session, held, lease_until, grace_ms, now))
+            .await
     }
 
     async fn claim(&self, ask: &Ask, now: Timestamp) -> Result<Claim, StoreError> {
-        self.tables().claim(ask, now)
+        self.write(|tables| tables.claim(ask, now)).await
     }
 
     async fn append_metrics(
@@ -140,7 +177,8 @@ impl Store for MemoryStore {
         measurements: &[Measurement],
         _now: Timestamp,
     ) -> Result<(Verdict, u64), StoreError> {
-        self.tables().append_metrics(fence, seq, measurements)
+        self.write(|tables| tables.append_metrics(fence, seq, measurements))
+            .await
     }
 
     async fn commit_artifact(
@@ -152,7 +190,9 @@ impl Store for MemoryStore {
         _step: u64,
         _now: Timestamp,
     ) -> Result<Verdict, StoreError> {
-        Ok(self.tables().commit_artifact(fence, purpose, artifact))
+        Ok(self
+            .write(|tables| tables.commit_artifact(fence, purpose, artifact))
+            .await)
     }
 
     async fn complete(
@@ -160,7 +200,7 @@ impl Store for MemoryStore {
         completions: &[(Fence, TrialResult)],
         now: Timestamp,
     ) -> Result<Vec<Verdict>, StoreError> {
-        Ok(self.tables().complete(completions, now))
+        Ok(self.write(|tables| tables.complete(completions, now)).await)
     }
 
     async fn import_results(
@@ -168,11 +208,13 @@ impl Store for MemoryStore {
         results: &[ImportedResult],
         now: Timestamp,
     ) -> Result<Vec<Imported>, StoreError> {
-        Ok(self.tables().import_results(results, now))
+        Ok(self
+            .write(|tables| tables.import_results(results, now))
+            .await)
     }
 
     async fn budget(&self, fence: Fence) -> Result<Option<(u32, u32)>, StoreError> {
-        Ok(self.tables().budget(fence))
+        Ok(self.read(|tables| tables.budget(fence)))
     }
 
     async fn fail(
@@ -182,32 +224,35 @@ impl Store for MemoryStore {
         after: AfterFailure,
         now: Timestamp,
     ) -> Result<Option<TrialState>, StoreError> {
-        Ok(self.tables().fail(fence, failure, after, now))
+        Ok(self
+            .write(|tables| tables.fail(fence, failure, after, now))
+            .await)
     }
 
     async fn release(&self, fences: &[Fence], now: Timestamp) -> Result<Vec<Verdict>, StoreError> {
-        Ok(self.tables().release(fences, now))
+        Ok(self.write(|tables| tables.release(fences, now)).await)
     }
 
     async fn close_session(&self, session: SessionId, now: Timestamp) -> Result<(), StoreError> {
-        self.tables().close_session(session, now);
+        self.write(|tables| tables.close_session(session, now))
+            .await;
         Ok(())
     }
 
     async fn limits(&self, trials: &[TrialId]) -> Result<Vec<Limits>, StoreError> {
-        Ok(self.tables().limits(trials))
+        Ok(self.read(|tables| tables.limits(trials)))
     }
 
     async fn workers(&self, now: Timestamp) -> Result<Vec<WorkerRow>, StoreError> {
-        Ok(self.tables().worker_rows(now))
+        Ok(self.read(|tables| tables.worker_rows(now)))
     }
 
     async fn orders(&self, now: Timestamp) -> Result<Orders, StoreError> {
-        Ok(self.tables().orders(now))
+        Ok(self.read(|tables| tables.orders(now)))
     }
 
     async fn drain(&self, worker: &str) -> Result<u64, StoreError> {
-        Ok(self.tables().drain(worker))
+        Ok(self.write(|tables| tables.drain(worker)).await)
     }
 
     async fn quarantine(
@@ -224,24 +269,24 @@ impl Store for MemoryStore {
     }
 
     async fn disown(&self, worker: &str, now: Timestamp) -> Result<u64, StoreError> {
-        Ok(self.tables().disown(worker, now))
+        Ok(self.write(|tables| tables.disown(worker, now)).await)
     }
 
     async fn maintain(&self, now: Timestamp) -> Result<Maintained, StoreError> {
-        Ok(self.tables().maintain(now))
+        Ok(self.write(|tables| tables.maintain(now)).await)
     }
 
     async fn grant_grace(&self, lease_until: Timestamp) -> Result<(), StoreError> {
-        self.tables().grant_grace(lease_until);
+        self.write(|tables| tables.grant_grace(lease_until)).await;
         Ok(())
     }
 
     async fn explain(&self, trial: &str) -> Result<Explanation, StoreError> {
-        self.tables().explain(trial)
+        self.read(|tables| tables.explain(trial))
     }
 
     async fn artifacts_in_use(&self) -> Result<Vec<ContentHash>, StoreError> {
-        Ok(self.tables().artifacts_in_use())
+        Ok(self.read(Tables::artifacts_in_use))
     }
 
     async fn announce(&self, _address: &str) -> Result<(), StoreError> {

@@ -1,6 +1,7 @@
 //! Sweeps in the memory store: acknowledged, expanded, steered, deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use descent_spec::id::{Identity, RequestId, SweepId, Timestamp};
 use descent_spec::state::{SweepState, TrialState};
@@ -140,7 +141,7 @@ impl Tables {
             metrics: BTreeMap::new(),
         };
         self.by_identity.insert(new.identity, id);
-        self.trials.insert(id, entry);
+        self.trials.insert(id, Arc::new(entry));
         if let Some(parent) = parent {
             self.trial_mut(parent).children.insert(id);
         }

@@ -1,7 +1,8 @@
 //! What the memory store holds, and the bookkeeping that every change of a trial goes through.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use descent_spec::id::{
     AttemptNumber, ContentHash, Identity, PackKey, RequestId, SessionId, SweepId, Timestamp,
@@ -47,6 +48,7 @@ impl Class {
 pub(super) type Urgency = (Reverse<i64>, i64, i64);
 
 /// A trial with all that hangs on it.
+#[derive(Clone)]
 pub(super) struct TrialEntry {
     pub(super) new: NewTrial,
     pub(super) class: Class,
@@ -65,6 +67,7 @@ pub(super) struct TrialEntry {
 }
 
 /// One execution.
+#[derive(Clone)]
 pub(super) struct AttemptEntry {
     pub(super) number: AttemptNumber,
     pub(super) session: SessionId,
@@ -77,6 +80,7 @@ pub(super) struct AttemptEntry {
 }
 
 /// A sweep and which trials it wants.
+#[derive(Clone)]
 pub(super) struct SweepEntry {
     pub(super) id: i64,
     pub(super) new: NewSweep,
@@ -95,6 +99,7 @@ pub(super) struct SweepEntry {
 }
 
 /// A worker process's life.
+#[derive(Clone)]
 pub(super) struct SessionEntry {
     pub(super) new: NewSession,
     pub(super) phase: SessionPhase,
@@ -115,17 +120,18 @@ pub(super) enum Reply {
 }
 
 /// Everything.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Tables {
     pub(super) last_sweep: i64,
     pub(super) last_trial: i64,
     pub(super) sweeps: BTreeMap<i64, SweepEntry>,
-    pub(super) trials: BTreeMap<i64, TrialEntry>,
+    /// Shared with copies of the tables until one changes.
+    pub(super) trials: BTreeMap<i64, Arc<TrialEntry>>,
     pub(super) by_identity: BTreeMap<Identity, i64>,
     pub(super) ready: BTreeMap<Class, BTreeSet<Urgency>>,
     pub(super) sessions: BTreeMap<SessionId, SessionEntry>,
     /// By request: when, whose call it was, and the answer.
-    pub(super) replies: HashMap<RequestId, (Timestamp, String, Reply)>,
+    pub(super) replies: BTreeMap<RequestId, (Timestamp, String, Reply)>,
     /// Workers that get no trials: until when, and why.
     pub(super) quarantine: BTreeMap<String, (Timestamp, String)>,
 }
@@ -156,17 +162,14 @@ impl Tables {
     }
 
     pub(super) fn trial_mut(&mut self, id: i64) -> &mut TrialEntry {
-        self.trials
-            .get_mut(&id)
-            .expect("row numbers come from the tables")
+        let entry = self.trials.get_mut(&id);
+        Arc::make_mut(entry.expect("row numbers come from the tables"))
     }
 
     /// Takes a trial out of the claim index, lets it be changed, puts it back where it belongs and moves the counters.
     pub(super) fn change<T>(&mut self, id: i64, edit: impl FnOnce(&mut TrialEntry) -> T) -> T {
-        let entry = self
-            .trials
-            .get_mut(&id)
-            .expect("row numbers come from the tables");
+        let entry = self.trials.get_mut(&id);
+        let entry = Arc::make_mut(entry.expect("row numbers come from the tables"));
         let before = entry.trial.phase.state();
         let place = (Reverse(entry.priority), entry.new.ord, id);
         if let Some(index) = self.ready.get_mut(&entry.class) {
@@ -210,10 +213,8 @@ impl Tables {
 
     /// Links a trial to a sweep, or marks the link as seen in this edition.
     pub(super) fn link(&mut self, sweep: i64, trial: i64) {
-        let entry = self
-            .trials
-            .get_mut(&trial)
-            .expect("row numbers come from the tables");
+        let entry = self.trials.get_mut(&trial);
+        let entry = Arc::make_mut(entry.expect("row numbers come from the tables"));
         let sweep_entry = self
             .sweeps
             .get_mut(&sweep)
@@ -229,10 +230,8 @@ impl Tables {
 
     /// Takes a trial out of a sweep.
     pub(super) fn unlink(&mut self, sweep: i64, trial: i64) {
-        let entry = self
-            .trials
-            .get_mut(&trial)
-            .expect("row numbers come from the tables");
+        let entry = self.trials.get_mut(&trial);
+        let entry = Arc::make_mut(entry.expect("row numbers come from the tables"));
         let sweep_entry = self
             .sweeps
             .get_mut(&sweep)
