@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 use std::ops::Range;
-use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::process::{Child, Command, ExitCode};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -125,41 +124,49 @@ pub(crate) fn replay(seed: u64, broken: Option<&str>, trace: bool) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Many seeds on as many threads as there are processors.
-pub(crate) fn many(seeds: Range<u64>, threads: Option<usize>) -> ExitCode {
+/// Many seeds, in as many processes as there are processors: tokio numbers the tasks of a process, and in the order of their
+/// numbers they end with a host that is killed.
+pub(crate) fn many(seeds: Range<u64>, processes: Option<usize>) -> ExitCode {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let next = AtomicU64::new(seeds.start);
-    let failed = AtomicU64::new(0);
-    let sum = Mutex::new(Sum::default());
-    let began = Instant::now();
-    std::thread::scope(|scope| {
-        for _ in 0..threads.unwrap_or(processors) {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end || failed.load(Ordering::Relaxed) >= 5 {
-                        return;
-                    }
-                    let outcome = fresh(seed, None);
-                    if !outcome.violations.is_empty() {
-                        failed.fetch_add(1, Ordering::Relaxed);
-                        println!("{}", complaint(seed, &outcome));
-                    }
-                    let mut sum = sum.lock().unwrap();
-                    sum.add(&outcome);
-                    if sum.seeds % 10_000 == 0 {
-                        println!("{sum} in {:.0} s", began.elapsed().as_secs_f64());
-                    }
-                }
-            });
-        }
+    let processes = processes.unwrap_or(processors) as u64;
+    if processes <= 1 {
+        return some(seeds);
+    }
+    let size = (seeds.end - seeds.start).div_ceil(processes).max(1);
+    let begins = (0..processes).map(|part| seeds.start + part * size);
+    let parts = begins.filter(|begin| *begin < seeds.end).map(|begin| {
+        let end = seeds.end.min(begin + size);
+        let mut command = Command::new(std::env::current_exe().expect("this program"));
+        command.args(["--seeds", &format!("{begin}..{end}"), "--threads", "1"]);
+        command.spawn().expect("a process")
     });
-    let failed = failed.into_inner();
-    let sum = sum.into_inner().unwrap();
-    println!(
-        "{sum}, {failed} failed, in {:.1} s",
-        began.elapsed().as_secs_f64()
-    );
+    let parts: Vec<Child> = parts.collect();
+    let ended = parts
+        .into_iter()
+        .map(|mut part| part.wait().expect("its end"));
+    let failed = ended.filter(|status| !status.success()).count();
+    ExitCode::from(u8::from(failed > 0))
+}
+
+fn some(seeds: Range<u64>) -> ExitCode {
+    let (mut sum, mut failed) = (Sum::default(), 0);
+    let began = Instant::now();
+    for seed in seeds {
+        let outcome = fresh(seed, None);
+        if !outcome.violations.is_empty() {
+            failed += 1;
+            println!("{}", complaint(seed, &outcome));
+        }
+        sum.add(&outcome);
+        if failed == 5 {
+            break;
+        }
+        if sum.seeds % 10_000 == 0 {
+            println!("{sum} in {:.0} s", began.elapsed().as_secs_f64());
+        }
+    }
+    let took = began.elapsed().as_secs_f64();
+    println!("{sum}, {failed} failed, in {took:.1} s");
     ExitCode::from(u8::from(failed > 0))
 }
 

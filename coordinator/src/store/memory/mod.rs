@@ -263,8 +263,8 @@ impl Store for MemoryStore {
         pardon: &Pardon,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.tables()
-            .keep_away((worker, until, reason), pardon, now);
+        self.write(|tables| tables.keep_away((worker, until, reason), pardon, now))
+            .await;
         Ok(())
     }
 
