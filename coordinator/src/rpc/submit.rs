@@ -231,7 +231,7 @@ pub(super) async fn points_without_trials(
         return Ok(0);
     }
     let (source, data) = (row.source.clone(), row.data.clone());
-    let read = blocking(move || {
+    let read = blocking(service, move || {
         let data: BTreeMap<String, KnownData> = serde_json::from_str(&data).unwrap_or_default();
         let read = read(source, &data).ok()?;
         let points = Difference::between(None, read.points.grid()).added;
