@@ -1,6 +1,7 @@
 //! One slot: leases a pack, has it trained on its stage, and asks for the next.
 
 mod drive;
+mod driver;
 mod entry;
 mod prepare;
 mod request;
