@@ -17,7 +17,7 @@ unset "${!DESCENT_@}"
 log="$(mktemp)"
 trap 'rm -f "$log"' EXIT
 # One at a time: seconds to recover mean something only on a machine that has nothing else to do.
-cargo test --locked --workspace --test chaos -- --test-threads 1 --nocapture $only 2>&1 | tee "$log"
+cargo test --locked --workspace --test chaos -- --test-threads 1 --nocapture ${only:+"$only"} 2>&1 | tee "$log"
 
 echo
 echo "| fault | database | times | acknowledged work lost | training steps wasted | seconds to recover (median / longest) |"

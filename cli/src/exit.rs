@@ -55,6 +55,7 @@ impl Failed {
     }
 
     /// It worked, but some trials have no result.
+    #[cfg(feature = "worker")]
     pub(crate) fn incomplete(message: impl Into<String>) -> anyhow::Error {
         Self {
             exit: Exit::Incomplete,
