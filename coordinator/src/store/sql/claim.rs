@@ -9,10 +9,11 @@ use super::choose::{Asker, Chosen, choose};
 use super::{Conn, Db, Row, dialect, log, revoke, row, statements};
 
 statements! {
-    SESSION = "SELECT session.state, session.device, session.device_kind, session.instruction_set, session.data,
+    /// Locked: a session that closes meanwhile waits, and then finds what was claimed for it.
+    SESSION = concat!("SELECT session.state, session.device, session.device_kind, session.instruction_set, session.data,
             CAST(session.draining AS BIGINT) AS draining, COALESCE(quarantine.until_at, 0) AS quarantined_until
         FROM session LEFT JOIN quarantine ON quarantine.worker = session.worker
-        WHERE session.id = $1";
+        WHERE session.id = $1", dialect::for_update!("session"));
     TELL_DATA = "UPDATE session SET data = $2 WHERE id = $1";
     TAKE = concat!("UPDATE trial SET state = 'leased', attempt = attempt + 1,
             crashes = crashes + suspect, suspect = 0, session = $2, leased_at = $3

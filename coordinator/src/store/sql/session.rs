@@ -23,6 +23,9 @@ statements! {
         LEFT JOIN attempt ON attempt.trial_id = trial.id AND attempt.attempt = trial.attempt
         WHERE trial.id IN (
             SELECT id FROM trial WHERE session = $2 UNION ", dialect::listed!("$1"), ")");
+    /// Those of the suspects that nobody has claimed since they were looked at. Locked, so that nobody does before they are leased.
+    STILL_HELD = concat!("SELECT id, attempt FROM trial WHERE session = $1 AND suspect = 1 AND id IN ", dialect::ints!("$2"),
+        " ORDER BY id", dialect::for_update!("trial"));
     RESUME = concat!("UPDATE trial SET state = 'leased', suspect = 0
         WHERE session = $1 AND suspect = 1 AND id IN ", dialect::ints!("$2"));
     RESUME_ATTEMPTS = concat!("UPDATE attempt SET outcome = 'active'
@@ -124,7 +127,7 @@ async fn held_rows(
     Ok(held.fetch_all(conn).await?)
 }
 
-/// What to do with each trial listed; suspect ones are leased again.
+/// What to do with each trial listed; suspect ones are leased again, unless somebody else claims them in this moment.
 async fn directives(
     conn: &mut Conn,
     session: SessionId,
@@ -139,21 +142,48 @@ async fn directives(
             continue;
         };
         let (directive, suspect) = directive(trial, session, held)?;
-        directives.push(directive);
         if suspect {
-            suspects.push(held.trial.0);
+            suspects.push((directives.len(), held));
         }
+        directives.push(directive);
     }
     if !suspects.is_empty() {
-        for statement in [RESUME, RESUME_ATTEMPTS] {
-            sqlx::query::<Db>(statement)
-                .bind(session.to_string())
-                .bind(row::list(&suspects))
-                .execute(&mut *conn)
-                .await?;
+        let listed: Vec<i64> = suspects.iter().map(|(_, held)| held.trial.0).collect();
+        let resumed = resume(conn, session, &listed).await?;
+        for (at, held) in suspects {
+            if resumed.get(&held.trial.0) != Some(&held.attempt.0) {
+                directives[at] = Directive::Fenced;
+            }
         }
     }
     Ok(directives)
+}
+
+/// Leases suspects again that are still the session's; answers which, with their attempts.
+async fn resume(
+    conn: &mut Conn,
+    session: SessionId,
+    suspects: &[i64],
+) -> Result<HashMap<i64, i64>, StoreError> {
+    let session = session.to_string();
+    let still = sqlx::query::<Db>(STILL_HELD)
+        .bind(&session)
+        .bind(row::list(suspects))
+        .fetch_all(&mut *conn)
+        .await?;
+    let attempts: HashMap<i64, i64> = still
+        .iter()
+        .map(|trial| Ok((row::int(trial, "id")?, row::int(trial, "attempt")?)))
+        .collect::<Result<_, StoreError>>()?;
+    let ids: Vec<i64> = attempts.keys().copied().collect();
+    for statement in [RESUME, RESUME_ATTEMPTS] {
+        sqlx::query::<Db>(statement)
+            .bind(&session)
+            .bind(row::list(&ids))
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(attempts)
 }
 
 /// What to do with one trial, and whether it is suspect.
@@ -218,6 +248,14 @@ pub(super) async fn close(
     session: SessionId,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    // Closed first: a claim of this session that is under way ends before, and what it took is handed back with the rest; the next
+    // one finds the session closed. What only an open one may do comes before that.
+    for statement in [ABSOLVE, CLOSE] {
+        sqlx::query::<Db>(statement)
+            .bind(session.to_string())
+            .execute(&mut *conn)
+            .await?;
+    }
     let held = sqlx::query::<Db>(LONG_HELD)
         .bind(session.to_string())
         .bind(i64::MAX)
@@ -227,12 +265,5 @@ pub(super) async fn close(
         .iter()
         .map(|found| row::int(found, "id"))
         .collect::<Result<_, _>>()?;
-    hand_back(conn, session, &held, now).await?;
-    for statement in [ABSOLVE, CLOSE] {
-        sqlx::query::<Db>(statement)
-            .bind(session.to_string())
-            .execute(&mut *conn)
-            .await?;
-    }
-    Ok(())
+    hand_back(conn, session, &held, now).await
 }

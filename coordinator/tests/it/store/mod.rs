@@ -4,6 +4,7 @@ mod fixture;
 mod history;
 mod leader;
 mod operations;
+mod race;
 mod reading;
 mod share;
 mod sqlite;
