@@ -36,10 +36,12 @@ pub fn beat(session: SessionPhase, until: Timestamp) -> Option<SessionPhase> {
     }
 }
 
-/// Whether a trial that was leased at `leased_at` and is not in its worker's list is taken back: its grant was lost.
+/// Whether a trial that was leased at `leased_at` and is not in its worker's list is taken back: its grant was lost. One that seems to
+/// be leased in the future was so before the clock was set back, and is not waited for until the clock has caught up; a little
+/// into the future it may be because two coordinators do not agree to the millisecond.
 #[must_use]
 pub fn was_lost(leased_at: Timestamp, grace_ms: i64, now: Timestamp) -> bool {
-    leased_at.plus_ms(grace_ms) <= now
+    leased_at.plus_ms(grace_ms) <= now || now.plus_ms(grace_ms) < leased_at
 }
 
 /// Whether beats may have been missed here, so that every session is given a full lease before anybody is expired: after a start (no
@@ -55,6 +57,21 @@ pub fn stalled(last: Option<Timestamp>, now: Timestamp, every: Duration, lease: 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_grant_is_lost_after_its_grace_or_when_the_clock_was_set_back() {
+        for (now_ms, expected) in [
+            (10_000, true),
+            (9_999, false),
+            (0, false),
+            (-10_000, false),
+            (-10_001, true),
+            (-3_600_000, true),
+        ] {
+            let lost = was_lost(Timestamp(0), 10_000, Timestamp(now_ms));
+            assert_eq!(lost, expected, "{now_ms}");
+        }
+    }
 
     #[test]
     fn a_late_round_or_a_clock_that_was_set_is_a_stall() {

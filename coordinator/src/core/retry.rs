@@ -27,6 +27,21 @@ impl Default for RetryPolicy {
     }
 }
 
+impl RetryPolicy {
+    /// The last time that a delay which was drawn by now may end at.
+    #[must_use]
+    pub fn latest_end(&self, now: Timestamp) -> Timestamp {
+        now.plus_ms(i64::from(self.longest_delay_ms))
+    }
+
+    /// Whether a delay is over. One that seems to be longer than any is given was drawn before the clock was set back: to wait until
+    /// the clock has caught up could take hours.
+    #[must_use]
+    pub fn is_over(&self, until: Timestamp, now: Timestamp) -> bool {
+        until <= now || self.latest_end(now) < until
+    }
+}
+
 /// What follows a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
@@ -117,6 +132,25 @@ mod tests {
             (FailureKind::Stalled, Some(1_000)),
         ] {
             assert_eq!(first(kind), expected, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_delay_drawn_before_the_clock_was_set_back_is_over() {
+        let policy = RetryPolicy::default();
+        let longest = i64::from(policy.longest_delay_ms);
+        for (ahead_ms, expected) in [
+            (0, true),
+            (1, false),
+            (longest, false),
+            (longest + 1, true),
+            (3_600_000, true),
+        ] {
+            assert_eq!(
+                policy.is_over(NOW.plus_ms(ahead_ms), NOW),
+                expected,
+                "{ahead_ms}"
+            );
         }
     }
 

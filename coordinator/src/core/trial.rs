@@ -206,7 +206,9 @@ pub fn transition(
             ..trial
         }),
         Event::Promote => match trial.phase {
-            TrialPhase::Delayed { until } if until <= now => Ok(to(trial, TrialPhase::Ready)),
+            TrialPhase::Delayed { until } if policy.is_over(until, now) => {
+                Ok(to(trial, TrialPhase::Ready))
+            }
             TrialPhase::Delayed { until } => Err(Rejected::TooEarly { until }),
             _ => Err(wrong),
         },

@@ -42,6 +42,9 @@ fn every_event_leads_where_the_diagram_says_or_nowhere() {
     let early = TrialPhase::Delayed {
         until: NOW.plus_ms(1),
     };
+    let set_back = TrialPhase::Delayed {
+        until: NOW.plus_ms(3_600_000),
+    };
     let fail = |kind| Event::Fail {
         by: by(ONE, 3),
         kind,
@@ -77,6 +80,7 @@ fn every_event_leads_where_the_diagram_says_or_nowhere() {
         (TrialPhase::Ready, Event::Release(by(ONE, 3)), None),
         (due, Event::Promote, Some(S::Ready)),
         (early, Event::Promote, None),
+        (set_back, Event::Promote, Some(S::Ready)),
         (TrialPhase::Ready, Event::Cancel, Some(S::Cancelled)),
         (leased, Event::Cancel, Some(S::Cancelled)),
         (TrialPhase::Succeeded, Event::Cancel, None),

@@ -6,6 +6,7 @@ use super::super::Maintained;
 use super::tables::Tables;
 use crate::core::REQUESTS_KEPT_MS;
 use crate::core::lease::{self, SessionPhase};
+use crate::core::retry::RetryPolicy;
 use crate::core::trial::{Event, TrialPhase};
 
 impl Tables {
@@ -13,11 +14,12 @@ impl Tables {
         let (sessions_expired, trials_suspected) = self.expire(now, |session, now| {
             lease::at(session.phase, now) == SessionPhase::Expired
         });
+        let policy = RetryPolicy::default();
         let due: Vec<i64> = self
             .trials
             .iter()
             .filter(|(_, entry)| {
-                matches!(entry.trial.phase, TrialPhase::Delayed { until } if until <= now)
+                matches!(entry.trial.phase, TrialPhase::Delayed { until } if policy.is_over(until, now))
             })
             .map(|(id, _)| *id)
             .collect();

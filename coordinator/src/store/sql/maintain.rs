@@ -6,6 +6,7 @@ use super::super::super::{Maintained, StoreError};
 use super::settle::settle;
 use super::{Conn, Db, dialect, statements};
 use crate::core::REQUESTS_KEPT_MS;
+use crate::core::retry::RetryPolicy;
 
 statements! {
     EXPIRE = "UPDATE session SET state = 'expired' WHERE state = 'open' AND lease_until < $1";
@@ -17,8 +18,9 @@ statements! {
     SUSPECT_ATTEMPTS = "UPDATE attempt SET outcome = 'suspect'
         WHERE outcome = 'active'
             AND trial_id IN (SELECT id FROM trial WHERE session IS NOT NULL AND suspect = 1)";
+    /// What waits for longer than anything may was delayed before the clock was set back.
     PROMOTE = "UPDATE trial SET state = 'ready', run_after = NULL
-        WHERE state = 'delayed' AND run_after <= $1";
+        WHERE state = 'delayed' AND (run_after <= $1 OR run_after > $2)";
     FORGET = "DELETE FROM request_log WHERE answered_at <= $1";
     /// Exactly a full lease: one that was given before the clock was set back would last for hours.
     GRACE = "UPDATE session SET lease_until = $1 WHERE state = 'open' AND lease_until <> $1";
@@ -33,6 +35,7 @@ pub(super) async fn maintain(conn: &mut Conn, now: Timestamp) -> Result<Maintain
     let trials_suspected = suspect(conn).await?;
     let promoted = sqlx::query::<Db>(PROMOTE)
         .bind(now.0)
+        .bind(RetryPolicy::default().latest_end(now).0)
         .execute(&mut *conn)
         .await?;
     sqlx::query::<Db>(FORGET)

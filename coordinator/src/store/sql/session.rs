@@ -7,6 +7,7 @@ use descent_spec::state::TrialState;
 
 use super::super::super::{Directive, Held, NewSession, StoreError};
 use super::{Conn, Db, Row, dialect, row, statements};
+use crate::core::lease;
 
 statements! {
     OPEN = "INSERT INTO session (id, worker, version, device, device_kind, instruction_set, state, opened_at, lease_until, slots, memory, data)
@@ -101,12 +102,12 @@ pub(super) async fn heartbeat(
     }
     let directives = directives(conn, session, held, &found).await?;
     let listed: HashSet<i64> = held.iter().map(|held| held.trial.0).collect();
-    let long_ago = now.plus_ms(-grace_ms).0;
     let mut lost = Vec::new();
     for (&id, trial) in &found {
-        let held_long = row::int_or_none(trial, "leased_at")?.is_some_and(|at| at <= long_ago);
+        let leased_at = row::int_or_none(trial, "leased_at")?.map(Timestamp);
+        let was_lost = leased_at.is_some_and(|at| lease::was_lost(at, grace_ms, now));
         let holder: Option<SessionId> = row::digest_or_none(trial, "session")?;
-        if held_long && holder == Some(session) && !listed.contains(&id) {
+        if was_lost && holder == Some(session) && !listed.contains(&id) {
             lost.push(id);
         }
     }

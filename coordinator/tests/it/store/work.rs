@@ -18,6 +18,7 @@ super::on_every_engine!(
     a_trial_waits_for_its_parent_and_starts_from_its_weights,
     what_waits_for_a_failed_trial_is_skipped,
     a_closed_session_is_closed_for_good,
+    a_clock_that_is_set_back_keeps_no_trial_for_an_hour,
 );
 
 fn failure() -> Failure {
@@ -247,4 +248,31 @@ async fn a_closed_session_is_closed_for_good(f: &Fixture) {
     assert_eq!(f.state(0).await, TrialState::Ready);
     let beat = f.store.heartbeat(worker, &[], at(60), 0, at(2)).await;
     assert!(matches!(beat, Err(StoreError::SessionClosed(session)) if session == worker));
+}
+
+async fn a_clock_that_is_set_back_keeps_no_trial_for_an_hour(f: &Fixture) {
+    f.sweep_of("s", vec![new_trial(0)]).await;
+    let worker = f.open(1).await;
+    let trial = f.claim(worker, 1).await.remove(0);
+    // A delay goes on through a small step, and ends with one that leaves more of it than any delay has.
+    let after = AfterFailure::Retry { at: at(60) };
+    let failed = f
+        .store
+        .fail(fence(worker, &trial), &failure(), after, at(1))
+        .await;
+    assert_eq!(failed.unwrap(), Some(TrialState::Delayed));
+    f.store.maintain(at(-20)).await.unwrap();
+    assert_eq!(f.state(0).await, TrialState::Delayed);
+    let early = at(-3_600);
+    assert_eq!(f.store.maintain(early).await.unwrap().trials_promoted, 1);
+    // So does the wait for a worker that has not heard of a grant.
+    f.ask(worker, 1, at(0)).await;
+    let beat = |now: Timestamp| {
+        f.store
+            .heartbeat(worker, &[], now.plus_ms(LEASE_MS), 10_000, now)
+    };
+    beat(at(-5)).await.unwrap();
+    assert_eq!(f.state(0).await, TrialState::Leased);
+    beat(early).await.unwrap();
+    assert_eq!(f.state(0).await, TrialState::Ready);
 }
