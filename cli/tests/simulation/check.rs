@@ -19,7 +19,7 @@ pub(crate) struct Checker {
     shared: Arc<Shared>,
     previous: Dump,
     /// When each attempt was first seen on the disk.
-    seen: BTreeMap<(TrialId, AttemptNumber), Duration>,
+    pub(crate) seen: BTreeMap<(TrialId, AttemptNumber), Duration>,
     /// Lines of the record that were looked at.
     read: usize,
     /// The worker's life that opened each session, and what it was granted.

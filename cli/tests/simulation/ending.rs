@@ -1,9 +1,10 @@
 //! What must have come of it all in the end.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use descent_coordinator::store::memory::{Dump, TrialDump};
-use descent_spec::id::{ContentHash, TrialId};
+use descent_spec::id::ContentHash;
 use descent_spec::params::Params;
 use descent_spec::state::{SweepState, TrialState};
 
@@ -217,12 +218,19 @@ fn workers(checker: &mut Checker, shared: &Shared, dump: &Dump) {
             }
         }
     }
-    // Nothing is granted to a worker that never hears of it, unless it died or began a new session meanwhile.
+    grants(checker, shared, dump, &last);
+}
+
+/// Nothing is granted to a worker that never hears of it, unless it died or began a new session meanwhile, or its request had no answer
+/// to the end. It has none where every answer was lost and the attempt was over before one came through, because another worker had
+/// claimed the trial or the user had given it up: there may be nothing left to wait for when faults are over.
+fn grants(checker: &mut Checker, shared: &Shared, dump: &Dump, last: &[u32]) {
     let mut lives: BTreeMap<_, u32> = BTreeMap::new();
     for life in checker.sessions.values() {
         *lives.entry(*life).or_default() += 1;
     }
-    let mut unheard: Vec<(TrialId, String)> = Vec::new();
+    // By session and by claim, which all its trials have the time of: when the first was seen, and what they are.
+    let mut unheard: BTreeMap<_, (Duration, Vec<String>)> = BTreeMap::new();
     for (&id, trial) in &dump.trials {
         for row in &trial.attempts {
             let heard = checker.granted.contains(&(row.session, id, row.number));
@@ -231,11 +239,34 @@ fn workers(checker: &mut Checker, shared: &Shared, dump: &Dump) {
             };
             let is_last = last[life.worker] == life.number;
             if lives[life] == 1 && is_last && !shared.was_killed(*life) {
-                unheard.push((id, format!("{row:?}")));
+                let seen = checker.seen[&(id, row.number)];
+                let claim = (*life, row.session, row.started_at);
+                let (first, rows) = unheard.entry(claim).or_insert((seen, Vec::new()));
+                *first = seen.min(*first);
+                rows.push(format!("trial {id}: {row:?}"));
             }
         }
     }
-    for (id, row) in unheard {
-        checker.broken("grants are heard of", format!("trial {id}: {row}"));
+    let slots = shared.plan.slots as usize;
+    for worker in &shared.workers {
+        for (session, asked) in &worker.lock().unwrap().asked {
+            // Each slot has one at most, and repeats it under its own name until it is answered.
+            if asked.most_open > slots {
+                let text = format!("session {session}: {} at a time", asked.most_open);
+                checker.broken("requests are repeated", text);
+            }
+        }
+    }
+    for ((life, session, _), (seen, rows)) in unheard {
+        let mut state = shared.workers[life.worker].lock().unwrap();
+        // Each explains one claim.
+        let open = state.asked.get_mut(&session).and_then(|asked| {
+            let mut open = asked.open.iter();
+            let request = *open.find(|(_, since)| **since <= seen)?.0;
+            asked.open.remove(&request)
+        });
+        if open.is_none() {
+            checker.broken("grants are heard of", rows.join(", "));
+        }
     }
 }

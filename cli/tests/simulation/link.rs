@@ -14,7 +14,7 @@ use descent_worker::link::{Ask, Beat, Granted, Hello, Link, LinkError, Upload, W
 
 use crate::broken::Broken;
 use crate::record::{Answer, Call, Life, Told, What};
-use crate::shared::Shared;
+use crate::shared::{Asked, Shared};
 
 pub(crate) struct Witness {
     pub(crate) shared: Arc<Shared>,
@@ -57,6 +57,12 @@ impl Witness {
         let mut chance = self.shared.chance.lock().unwrap();
         let repeats = chance.one_in(one_in);
         repeats.then(|| chance.millis(0..=20_000))
+    }
+
+    /// Notes what became of a session's requests for trials.
+    fn asked(&self, session: SessionId, note: impl FnOnce(&mut Asked)) {
+        let mut state = self.shared.workers[self.life.worker].lock().unwrap();
+        note(state.asked.entry(session).or_default());
     }
 
     fn again(&self) -> Self {
@@ -173,7 +179,18 @@ impl Witness {
 
     async fn send_ask(&self, ask: &Ask, repeat: bool) -> Answered<Granted> {
         let began = self.shared.now();
+        if !repeat {
+            self.asked(ask.session, |asked| {
+                asked.open.entry(ask.request).or_insert(began);
+                asked.most_open = asked.most_open.max(asked.open.len());
+            });
+        }
         let answer = self.link.lease(ask).await;
+        if !repeat && !matches!(answer, Err(LinkError::Unavailable(_))) {
+            self.asked(ask.session, |asked| {
+                asked.open.remove(&ask.request);
+            });
+        }
         let granted = |granted: &Granted| {
             let names = granted.trials.iter().map(|one| (one.trial, one.attempt));
             Answer::Granted(names.collect())

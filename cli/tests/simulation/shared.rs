@@ -8,7 +8,7 @@ use std::time::Duration;
 use descent_coordinator::artifacts::Artifacts;
 use descent_coordinator::clock::Clock;
 use descent_coordinator::store::memory::Disk;
-use descent_spec::id::Timestamp;
+use descent_spec::id::{RequestId, SessionId, Timestamp};
 use descent_worker::{Report, Shutdown};
 use tokio::sync::watch;
 
@@ -55,6 +55,16 @@ pub(crate) struct WorkerState {
     pub(crate) ended: BTreeMap<u32, Result<Report, String>>,
     /// Lives that were killed.
     pub(crate) killed: Vec<u32>,
+    pub(crate) asked: BTreeMap<SessionId, Asked>,
+}
+
+/// Requests for trials of one session.
+#[derive(Default)]
+pub(crate) struct Asked {
+    /// Those that have no answer yet, and since when they are asked.
+    pub(crate) open: BTreeMap<RequestId, Duration>,
+    /// The most that there were at a time.
+    pub(crate) most_open: usize,
 }
 
 impl Shared {

@@ -17,13 +17,10 @@ use crate::simulate::{Outcome, simulate};
 /// Seeds that run with every change, in parts that a test runner can run side by side.
 const SEEDS: u64 = 480;
 const PARTS: u64 = 8;
-/// Parts with a seed that breaks what must hold and is not taken apart yet (docs/reliability.md): not run with every change.
-const OPEN: [u64; 2] = [3, 4];
 
 /// Runs the tests that are asked for, or lists them.
 pub(crate) fn all(arguments: &Arguments) -> ExitCode {
     let mut names: Vec<String> = (0..PARTS)
-        .filter(|part| !OPEN.contains(part))
         .map(|part| format!("seeds_part_{part}"))
         .collect();
     names.extend(ALL.iter().map(|(broken, _)| format!("notices_{broken:?}")));
