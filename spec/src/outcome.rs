@@ -41,6 +41,23 @@ pub struct Measurement {
     pub dead_units: Option<u32>,
 }
 
+impl Measurement {
+    /// The measurement of an epoch with nothing measured yet.
+    #[must_use]
+    pub const fn of_epoch(epoch: u32) -> Self {
+        Self {
+            epoch,
+            train_loss: None,
+            train_error: None,
+            validation_loss: None,
+            validation_error: None,
+            test_loss: None,
+            test_error: None,
+            dead_units: None,
+        }
+    }
+}
+
 words!(
     /// Why training ended.
     StopReason {

@@ -97,18 +97,8 @@ impl Standing {
 impl Ending {
     /// The end of a member that is no longer finite: no number is reported.
     pub(crate) fn diverged(epoch: u32) -> Self {
-        let measurement = Measurement {
-            epoch,
-            train_loss: None,
-            train_error: None,
-            validation_loss: None,
-            validation_error: None,
-            test_loss: None,
-            test_error: None,
-            dead_units: None,
-        };
         Self {
-            measurement,
+            measurement: Measurement::of_epoch(epoch),
             stop: StopReason::Diverged,
             details: None,
         }

@@ -158,14 +158,9 @@ mod tests {
 
     fn ended(test_error: f64) -> Measurement {
         Measurement {
-            epoch: 1,
-            train_loss: None,
             train_error: Some(0.5),
-            validation_loss: None,
-            validation_error: None,
-            test_loss: None,
             test_error: Some(test_error),
-            dead_units: None,
+            ..Measurement::of_epoch(1)
         }
     }
 

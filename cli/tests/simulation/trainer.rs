@@ -85,14 +85,8 @@ pub(crate) fn loss(weights: &[u8]) -> f64 {
 
 fn measurement(epoch: u32, weights: &[u8]) -> Measurement {
     Measurement {
-        epoch,
         train_loss: Some(loss(weights)),
-        train_error: None,
-        validation_loss: None,
-        validation_error: None,
-        test_loss: None,
-        test_error: None,
-        dead_units: None,
+        ..Measurement::of_epoch(epoch)
     }
 }
 

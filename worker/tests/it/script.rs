@@ -194,14 +194,8 @@ fn step_weights(seed: u64, weights: &[u8]) -> Vec<u8> {
 
 pub(crate) fn measurement(epoch: u32, weights: &[u8]) -> Measurement {
     Measurement {
-        epoch,
         train_loss: Some(f64::from(weights[0])),
-        train_error: None,
-        validation_loss: None,
-        validation_error: None,
-        test_loss: None,
-        test_error: None,
-        dead_units: None,
+        ..Measurement::of_epoch(epoch)
     }
 }
 

@@ -44,16 +44,9 @@ fn put(curves: &mut Curves, rows: &Rows, at: usize) -> anyhow::Result<()> {
     let value = cell("value")?.number();
     let value = value.context("column `value` holds no number")?;
     let epochs = curves.entry(whole("trial")?).or_default();
-    let measurement = epochs.entry(epoch).or_insert_with(|| Measurement {
-        epoch,
-        train_loss: None,
-        train_error: None,
-        validation_loss: None,
-        validation_error: None,
-        test_loss: None,
-        test_error: None,
-        dead_units: None,
-    });
+    let measurement = epochs
+        .entry(epoch)
+        .or_insert_with(|| Measurement::of_epoch(epoch));
     let number = match (text("split")?, text("name")?) {
         ("train", "loss") => &mut measurement.train_loss,
         ("train", "error") => &mut measurement.train_error,
