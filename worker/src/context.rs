@@ -9,6 +9,7 @@ use descent_proto::retry::backoff;
 use descent_spec::id::{RequestId, SessionId};
 use tokio::sync::{Notify, OnceCell, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::budget::Budget;
 use crate::completer::Delivery;
@@ -144,7 +145,9 @@ impl Context {
                     account.spill(&context.spool);
                 }
             };
-            drop(tokio::task::spawn_blocking(spill));
+            let context = Arc::clone(self);
+            let spilling = async move { context.compute(spill).await };
+            drop(tokio::spawn(spilling.in_current_span()));
         }
     }
 
