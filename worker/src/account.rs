@@ -135,6 +135,11 @@ impl Account {
         state.step = step;
     }
 
+    /// It waits to be trained once more. At the very start nobody takes it for one that hangs.
+    pub(crate) fn waits(&self) {
+        self.moved(0, 0);
+    }
+
     pub(crate) fn measured(&self, measurement: Measurement) {
         let mut state = self.lock();
         if state.measured_epoch >= Some(measurement.epoch) {

@@ -101,13 +101,18 @@ impl Progress {
             let gap = now.0.saturating_sub(entry.beat_at.0);
             let gap = gap.clamp(0, longest_gap_ms.max(0));
             let moved = (held.epoch, held.step) != (entry.epoch, entry.step);
-            if entry.begun.is_some() {
-                entry.ran_ms += gap;
-                entry.still_ms += gap;
-            }
-            if moved {
-                entry.begun.get_or_insert(held.step);
-                entry.still_ms = 0;
+            if (held.epoch, held.step) == (0, 0) {
+                // It has not begun, or waits to begin once more after its pack fell apart: then all counts from there.
+                (entry.begun, entry.still_ms, entry.ran_ms) = (None, 0, 0);
+            } else {
+                if entry.begun.is_some() {
+                    entry.ran_ms += gap;
+                    entry.still_ms += gap;
+                }
+                if moved {
+                    entry.begun.get_or_insert(held.step);
+                    entry.still_ms = 0;
+                }
             }
             (entry.epoch, entry.step, entry.beat_at) = (held.epoch, held.step, now);
         }
@@ -308,6 +313,17 @@ mod tests {
         assert_eq!(overdue(stall, creeping), None);
         assert_eq!(overdue(stall, [0; 100]), None);
         assert_eq!(overdue(limits(1, 0, 0), [1; 1000]), None);
+    }
+
+    #[test]
+    fn a_trial_that_waits_to_begin_once_more_neither_hangs_nor_runs() {
+        let limits = limits(1, 20_000, 60_000);
+        // 100 s of waiting between two times of training that are each within the limits.
+        let steps = (1..10).chain([9; 3]).chain([0; 20]).chain(1..10);
+        assert_eq!(overdue(limits, steps.clone()), None);
+        // From there on it is reckoned anew.
+        let hangs = steps.chain([9; 100]);
+        assert_eq!(overdue(limits, hangs), Some((44, FailureKind::Stalled)));
     }
 
     #[test]

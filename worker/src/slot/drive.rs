@@ -1,5 +1,6 @@
 //! One pack on the slot's stage, slice by slice, and what comes after it.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,14 +28,41 @@ pub(super) type Entries = BTreeMap<u64, Entry>;
 #[derive(Default)]
 pub(super) struct After {
     /// Packs to be trained once more.
-    pub(super) again: Vec<Vec<Lease>>,
+    again: Vec<Vec<Lease>>,
     /// Set where a single trial found no memory beside so many others in training: nothing more is taken before one of them
     /// has ended.
     pub(super) crowded: Option<usize>,
 }
 
-/// One pack on its way to its end, or until the worker stops. When the trainer panics nobody knows on whose account, and members
-/// do not influence each other's numbers: each is trained once more, alone.
+impl After {
+    /// These are to be trained once more. Until then they wait: neither a stall nor a time limit shall count that.
+    pub(super) fn again(&mut self, leases: Vec<Lease>) {
+        for lease in &leases {
+            lease.account().waits();
+        }
+        self.again.push(leases);
+    }
+
+    /// The next ones to be trained once more.
+    pub(super) fn next(&mut self) -> Option<Vec<Lease>> {
+        self.again.pop()
+    }
+
+    /// Takes in what comes after one of them.
+    pub(super) fn then(&mut self, next: Self) {
+        self.again.extend(next.again);
+        self.crowded = next.crowded;
+    }
+
+    /// Hands back whoever was to be trained once more.
+    pub(super) fn release(&mut self) {
+        let waiting = mem::take(&mut self.again);
+        waiting.into_iter().flatten().for_each(Lease::release);
+    }
+}
+
+/// One pack on its way to its end, or until the worker stops. When the trainer panics nobody knows on whose account, so the pack
+/// is halved until somebody panics alone: see [`Drive::panicked`].
 pub(super) struct Drive {
     context: Arc<Context>,
     place: Arc<Place>,
@@ -135,18 +163,32 @@ impl Drive {
         }
     }
 
+    /// Members do not influence each other's numbers, so whoever panics in a pack does so alone too, and is charged there. Half of
+    /// the pack starts once more where it was saved last; the other half is handed back, because it cannot start now: it would
+    /// stand still here for as long as the first half trains, while others have room for it.
+    ///
+    /// Who has had the most attempts is kept first. Else a trial that panics every time could be handed back for ever, behind
+    /// others that are more urgent; this way each panic lets one end that had at least as many as it had.
     fn panicked(&mut self, message: &str) {
         tracing::error!(
             message,
             members = self.entries.len(),
             "the trainer panicked: a bug"
         );
-        for (_, entry) in mem::take(&mut self.entries) {
-            if self.alone {
-                entry.lease.fail(Cause::Panic(message.to_owned()));
-            } else {
-                self.after.again.push(vec![entry.lease]);
+        let entries = mem::take(&mut self.entries).into_values();
+        let mut leases: Vec<Lease> = entries.map(|entry| entry.lease).collect();
+        if self.alone {
+            for lease in leases {
+                lease.fail(Cause::Panic(message.to_owned()));
             }
+            return;
         }
+        // Among equals the most urgent stays in front.
+        leases.sort_by_key(|lease| Reverse(lease.claimed().attempt));
+        let handed_back = leases.split_off(leases.len().div_ceil(2));
+        if !leases.is_empty() {
+            self.after.again(leases);
+        }
+        handed_back.into_iter().for_each(Lease::release);
     }
 }

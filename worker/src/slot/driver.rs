@@ -214,7 +214,7 @@ impl Driver<'_> {
         let mut leases = short.into_iter().map(|(_, entry, _)| entry.lease);
         let again: Vec<Lease> = leases.by_ref().take(kept).collect();
         if !again.is_empty() {
-            self.after.again.push(again);
+            self.after.again(again);
         } else if whole {
             // Its own seat is given back with its entry, here.
             self.after.crowded = Some(crowd - 1);
@@ -253,7 +253,8 @@ impl Driver<'_> {
             account.span.in_scope(
                 || tracing::warn!(reason = %error, "the checkpoint cannot be used, the trial starts over"),
             );
-            self.after.again.push(vec![entry.lease]);
+            // Not handed back, though the pack goes on meanwhile: whoever took it next would get the same checkpoint.
+            self.after.again(vec![entry.lease]);
         } else {
             entry.lease.fail(Cause::Train(error));
         }

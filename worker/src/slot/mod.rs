@@ -71,6 +71,8 @@ async fn train(context: &Arc<Context>, place: &Arc<Place>, number: usize, ready:
     let mut after = train::pack(context, place, number, ready).await;
     loop {
         if let Some(members) = after.crowded.take() {
+            // Nothing starts here before a neighbour has ended, which may take hours.
+            after.release();
             tokio::select! {
                 biased;
                 () = context.shutdown.draining() => {}
@@ -78,13 +80,11 @@ async fn train(context: &Arc<Context>, place: &Arc<Place>, number: usize, ready:
                 () = place.fewer_than(members) => {}
             }
         }
-        let Some(leases) = after.again.pop() else {
+        let Some(leases) = after.next() else {
             return;
         };
         let ready = make_ready(context, place, leases).await;
-        let next = train::pack(context, place, number, ready).await;
-        after.again.extend(next.again);
-        after.crowded = next.crowded;
+        after.then(train::pack(context, place, number, ready).await);
     }
 }
 

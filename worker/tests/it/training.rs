@@ -105,9 +105,13 @@ async fn a_panic_costs_only_the_trial_that_caused_it() {
     lab.coordinator.until_done().await;
     let report = worker.drain().await;
     assert_eq!((report.completed, report.failed), (3, 1));
-    for id in [1, 2, 4] {
+    // Nobody waits here for others to end: half of a pack that panicked goes on, the other half is handed back.
+    assert_eq!(lab.script.opened(), [4, 2, 2, 1, 1]);
+    assert_eq!(report.released, 3);
+    for id in [1, 2] {
         lab.assert_undisturbed(id, 12);
     }
+    lab.assert_same_end(4, 12);
     let state = lab.coordinator.look();
     let failure = state.trial(3).failure.as_ref().unwrap();
     assert_eq!(failure.kind, FailureKind::Panic);
@@ -116,7 +120,23 @@ async fn a_panic_costs_only_the_trial_that_caused_it() {
         "{}",
         failure.message
     );
-    assert_eq!(lab.script.opened(), [4, 1, 1, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_trial_that_panics_is_found_though_others_are_more_urgent() {
+    let lab = Lab::new();
+    lab.add(3, 12);
+    // It was handed back before, and stands behind the others.
+    let mut often = Lab::trial(4, 12);
+    often.attempt.0 = 5;
+    lab.coordinator.add(often);
+    lab.script.mishap(4, Mishap::Panic { step: 7 });
+    let worker = lab.start();
+    lab.coordinator.until_done().await;
+    let report = worker.drain().await;
+    assert_eq!((report.completed, report.failed), (3, 1));
+    // All, it and the first, it alone; then the others.
+    assert_eq!(lab.script.opened(), [4, 2, 1, 3]);
 }
 
 #[tokio::test]
