@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use descent_spec::id::ContentHash;
 use descent_spec::lease::{Artifact, Purpose, Verdict};
 use descent_spec::outcome::{Failure, TrialResult};
 use tokio::sync::{SemaphorePermit, oneshot};
@@ -143,13 +142,16 @@ async fn checkpoint(
         epoch,
         step,
     } = snapshot;
-    let uploading = upload(context, account, Purpose::Checkpoint, content, epoch, step);
+    let uploading = async {
+        let file = load(context, content).await?;
+        upload(context, account, Purpose::Checkpoint, file, epoch, step).await
+    };
     let artifact = tokio::select! {
         biased;
         artifact = uploading => match artifact {
             Err(Unanswered::Lost(reason)) => {
                 // The next one is as good.
-                account.span.in_scope(|| tracing::warn!(reason, "a checkpoint is left out"));
+                account.span.in_scope(|| tracing::error!(reason, "a checkpoint is left out"));
                 return Ok(());
             }
             artifact => artifact?,
@@ -174,34 +176,44 @@ async fn newer_one(context: &Context, account: &Account) {
     }
 }
 
+/// A file in memory, its name, and its place among the transfers.
+struct Loaded<'c> {
+    artifact: Artifact,
+    content: Arc<[u8]>,
+    _transfer: SemaphorePermit<'c>,
+}
+
+async fn load(context: &Context, content: Content) -> Result<Loaded<'_>, Unanswered> {
+    let (transfer, content) = turn(context, content).await?;
+    // Reading and hashing megabytes takes milliseconds: not on the runtime's threads.
+    let loaded = context.compute(move || content.load()).await;
+    let (artifact, content) = loaded.ok_or(Unanswered::Silenced)?.map_err(|error| {
+        let reason =
+            format!("a file that waited on disk for the coordinator cannot be used: {error}");
+        Unanswered::Lost(reason)
+    })?;
+    Ok(Loaded {
+        artifact,
+        content,
+        _transfer: transfer,
+    })
+}
+
 async fn upload(
     context: &Context,
     account: &Account,
     purpose: Purpose,
-    content: Content,
+    file: Loaded<'_>,
     epoch: u32,
     step: u64,
 ) -> Result<Artifact, Unanswered> {
-    let (_transfer, content) = turn(context, content).await?;
-    // Reading and hashing megabytes takes milliseconds: not on the runtime's threads.
-    let load = move || {
-        let content = content.load()?;
-        Ok::<_, std::io::Error>((ContentHash::of(&content), content))
-    };
-    let loaded = context.compute(load).await.ok_or(Unanswered::Silenced)?;
-    let (hash, content) = loaded.map_err(|error| {
-        let reason =
-            format!("a file that waited on disk for the coordinator cannot be read: {error}");
-        Unanswered::Lost(reason)
-    })?;
-    let bytes = content.len() as u64;
     let upload = Upload {
         fence: account.fence,
         purpose,
-        artifact: Artifact { hash, bytes },
+        artifact: file.artifact,
         epoch,
         step,
-        content,
+        content: Arc::clone(&file.content),
     };
     let sent = Sent::new(context);
     context
@@ -273,15 +285,14 @@ async fn finish(
 ) -> Result<Settled, Unanswered> {
     if let Some(weights) = weights.filter(|_| account.claimed.keep_weights) {
         let held = account.held();
-        upload(
-            context,
-            account,
-            Purpose::Weights,
-            weights,
-            held.epoch,
-            held.step,
-        )
-        .await?;
+        let file = load(context, weights).await?;
+        let found = file.artifact.hash;
+        if let Some(told) = result.weights.filter(|told| *told != found) {
+            let failure = Failure::from(Cause::Weights(found, told));
+            return fail(context, account, &failure).await;
+        }
+        let (epoch, step) = (held.epoch, held.step);
+        upload(context, account, Purpose::Weights, file, epoch, step).await?;
     }
     let (verdict, answer) = oneshot::channel();
     let delivery = Delivery {

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::time::Duration;
 
+use descent_spec::id::ContentHash;
 use descent_spec::outcome::{Failure, FailureKind};
 use descent_training::pack::TrainError;
 
@@ -19,6 +20,8 @@ pub(crate) enum Cause {
     Settings(String),
     /// The weights that it starts from cannot be had.
     ParentWeights(String),
+    /// Its final weights have this hash, and its result says this one. What waited on disk was compared before.
+    Weights(ContentHash, ContentHash),
     /// It needs more memory than the whole worker has: needed, there, the way out.
     TooLarge(u64, u64, &'static str),
     /// The device had no memory left though nothing else trained there: what it said, predicted, there.
@@ -50,6 +53,12 @@ impl From<Cause> for Failure {
             Cause::ParentWeights(reason) => (
                 FailureKind::Artifact,
                 format!("the weights that it starts from cannot be read: {reason}"),
+            ),
+            Cause::Weights(found, told) => (
+                FailureKind::Artifact,
+                format!(
+                    "its final weights have the hash {found}, its result says {told}: broken memory, or a bug"
+                ),
             ),
             Cause::TooLarge(needed, there, way_out) => (
                 FailureKind::OutOfMemory,

@@ -10,8 +10,11 @@ use super::{Spool, Spooled};
 
 /// Fewer are not worth a file.
 const WORTH_A_FILE: usize = 1024;
-/// Bytes of one measurement in a file.
-const RECORD: usize = 4 + 1 + 6 * 8 + 4;
+/// Bytes of one measurement.
+const MEASUREMENT: usize = 4 + 1 + 6 * 8 + 4;
+/// Bytes of a record in a file: a measurement and the sum that tells whether it is the one that was written at this place.
+const RECORD: usize = MEASUREMENT + SUM;
+const SUM: usize = 8;
 
 /// Measurements in the order in which they were made.
 #[derive(Default)]
@@ -57,7 +60,7 @@ impl Backlog {
     /// The oldest, at most so many; none while some are on their way to the disk.
     ///
     /// # Errors
-    /// When the file was taken away or cannot be read; what it held is gone then.
+    /// When the file was taken away, is damaged or cannot be read; what it held is gone then.
     pub(crate) fn take(&mut self, most: usize) -> io::Result<Vec<Measurement>> {
         if self.spilling {
             return Ok(Vec::new());
@@ -99,7 +102,11 @@ impl Backlog {
 impl Batch {
     /// Writes it behind what is on disk already; what cannot be written stays in memory. Blocks.
     pub(crate) fn write(&mut self, spool: &Spool) {
-        let bytes: Vec<u8> = self.measurements.iter().flat_map(encode).collect();
+        let first = self.spilled.as_ref().map_or(0, |spilled| spilled.written);
+        let bytes: Vec<u8> = (first..)
+            .zip(&self.measurements)
+            .flat_map(|(number, measurement)| record(number, measurement))
+            .collect();
         let count = self.measurements.len() as u64;
         match &mut self.spilled {
             Some(spilled) => {
@@ -134,9 +141,17 @@ impl Spilled {
         file.seek(SeekFrom::Start(self.read * RECORD as u64))?;
         let mut taken = Vec::new();
         let mut record = [0; RECORD];
-        for _ in 0..count {
+        for number in self.read..self.read + count {
             file.read_exact(&mut record)?;
-            taken.push(decode(&record));
+            let (measurement, found) = record.split_at(MEASUREMENT);
+            if found != sum(number, measurement) {
+                let path = self.file.path.display();
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("{path} is damaged at measurement {number}: look at that disk"),
+                ));
+            }
+            taken.push(decode(measurement));
         }
         self.read += count;
         Ok(taken)
@@ -148,6 +163,22 @@ fn write_at(file: &Spooled, at: u64, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).open(&file.path)?;
     file.seek(SeekFrom::Start(at))?;
     file.write_all(bytes)
+}
+
+/// What is written of a measurement.
+fn record(number: u64, measurement: &Measurement) -> Vec<u8> {
+    let mut bytes = encode(measurement);
+    let sum = sum(number, &bytes);
+    bytes.extend(sum);
+    bytes
+}
+
+fn sum(number: u64, measurement: &[u8]) -> [u8; SUM] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&number.to_le_bytes()).update(measurement);
+    let mut sum = [0; SUM];
+    sum.copy_from_slice(&hasher.finalize().as_bytes()[..SUM]);
+    sum
 }
 
 /// A measurement bit for bit: its epoch, which numbers there are, the numbers.
@@ -180,7 +211,7 @@ fn numbers(of: &Measurement) -> [Option<f64>; 6] {
     ]
 }
 
-fn decode(record: &[u8; RECORD]) -> Measurement {
+fn decode(record: &[u8]) -> Measurement {
     let int = |at: usize| {
         let mut bytes = [0; 4];
         bytes.copy_from_slice(&record[at..at + 4]);
@@ -200,7 +231,7 @@ fn decode(record: &[u8; RECORD]) -> Measurement {
         validation_error: number(3),
         test_loss: number(4),
         test_error: number(5),
-        dead_units: is_there(6).then(|| int(RECORD - 4)),
+        dead_units: is_there(6).then(|| int(MEASUREMENT - 4)),
     }
 }
 
@@ -276,5 +307,25 @@ mod tests {
         }
         assert!(spill(&mut backlog, &spool));
         assert_eq!(backlog.take(usize::MAX).unwrap().len(), 3000);
+    }
+
+    #[test]
+    fn a_file_that_is_damaged_is_not_taken_for_what_was_measured() {
+        let parent = tempfile::tempdir().unwrap();
+        let spool = Spool::new(Some(parent.path().to_owned()));
+        let flip = |bytes: &mut Vec<u8>| bytes[10 * RECORD + 7] ^= 1;
+        let swap = |bytes: &mut Vec<u8>| bytes.rotate_left(RECORD);
+        let cut = |bytes: &mut Vec<u8>| bytes.truncate(bytes.len() - 1);
+        let damages: [fn(&mut Vec<u8>); 3] = [flip, swap, cut];
+        for damage in damages {
+            let mut backlog = Backlog::default();
+            (0..2000).for_each(|epoch| backlog.push(measurement(epoch)));
+            assert!(spill(&mut backlog, &spool));
+            let path = backlog.spilled.as_ref().unwrap().file.path.clone();
+            let mut bytes = std::fs::read(&path).unwrap();
+            damage(&mut bytes);
+            std::fs::write(&path, bytes).unwrap();
+            assert!(backlog.take(2000).is_err());
+        }
     }
 }

@@ -28,6 +28,10 @@ pub(crate) enum Mishap {
     DeviceLost {
         step: u32,
     },
+    /// The final weights are no longer those whose hash the result has.
+    Damage {
+        step: u32,
+    },
 }
 
 #[derive(Default)]
@@ -174,7 +178,8 @@ impl Script {
             .find(|(of, mishap)| {
                 let (Mishap::Panic { step }
                 | Mishap::OutOfMemory { step }
-                | Mishap::DeviceLost { step }) = mishap;
+                | Mishap::DeviceLost { step }
+                | Mishap::Damage { step }) = mishap;
                 *of == seed && *step == at
             })
             .map(|(_, mishap)| mishap.clone())
@@ -291,6 +296,7 @@ impl Pack for ScriptedPack {
                 player.epoch += 1;
                 player.weights = step_weights(player.spec.seed, &player.weights);
                 let key = player.key;
+                let mut weights = player.weights.clone();
                 match self.script.mishap_of(player.spec.seed, player.epoch) {
                     Some(Mishap::Panic { step }) => panic!("by the script at step {step}"),
                     Some(Mishap::OutOfMemory { .. }) => {
@@ -298,6 +304,7 @@ impl Pack for ScriptedPack {
                         events.push(Event::Failed { key, error });
                         continue;
                     }
+                    Some(Mishap::Damage { .. }) => weights[0] ^= 1,
                     Some(Mishap::DeviceLost { .. }) | None => {}
                 }
                 events.push(Event::Measured {
@@ -310,7 +317,7 @@ impl Pack for ScriptedPack {
                     events.push(Event::Finished {
                         key,
                         result: Box::new(player.result(&self.script)),
-                        weights: Some(player.weights),
+                        weights: Some(weights),
                     });
                 }
             }

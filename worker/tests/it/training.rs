@@ -158,6 +158,23 @@ async fn what_the_trainer_reports_keeps_its_kind() {
 }
 
 #[tokio::test]
+async fn weights_that_are_not_those_of_their_result_are_not_kept() {
+    let lab = Lab::new();
+    lab.add(2, 12);
+    lab.script.mishap(1, Mishap::Damage { step: 12 });
+    let worker = lab.start();
+    lab.coordinator.until_done().await;
+    worker.drain().await;
+    lab.assert_undisturbed(2, 12);
+    let state = lab.coordinator.look();
+    let trial = state.trial(1);
+    assert!(trial.result.is_none());
+    let failure = trial.failure.as_ref().unwrap();
+    assert_eq!(failure.kind, FailureKind::Artifact, "{}", failure.message);
+    assert_eq!(state.artifacts.len(), 1);
+}
+
+#[tokio::test]
 async fn a_time_limit_ends_its_trial_and_no_other() {
     let lab = Lab::new();
     lab.add(1, 40);
