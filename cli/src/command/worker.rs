@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use descent_coordinator::store::sqlite::memory_file_system;
 use descent_worker::config::OrphanPolicy;
 use descent_worker::ledger::Ledger;
 
@@ -90,6 +91,15 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         Some(path) => Ledger::open(path)?,
         None => Ledger::default(),
     };
+    let spool = args.spool.clone().unwrap_or_else(std::env::temp_dir);
+    if let Some(kind) = memory_file_system(&spool) {
+        tracing::warn!(
+            folder = %spool.display(),
+            kind,
+            "what waits for a silent coordinator is put into a folder that lies in memory itself, and frees none: give \
+             --spool a folder on a disk"
+        );
+    }
     let signals = Signals::listen()?;
     let worker = LocalWorker::start(&args.train, &connection, |config| {
         config.connect_patience = (args.connect_s > 0).then(|| Duration::from_secs(args.connect_s));
@@ -97,7 +107,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         config.orphan_policy = args.orphan.into();
         config.orphan_grace = Duration::from_secs(args.orphan_grace_s);
         config.ledger = ledger;
-        config.spool = Some(args.spool.clone().unwrap_or_else(std::env::temp_dir));
+        config.spool = Some(spool);
     })?;
     let shutdown = worker.shutdown.clone();
     let first = signals.first();

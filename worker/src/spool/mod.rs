@@ -1,13 +1,15 @@
 //! What cannot be delivered goes to disk, so that hours without a coordinator don't fill the memory that training needs.
 //!
 //! Files live as long as the process: a session ends with it, and what a dead session wanted to say nobody may say any more. So
-//! nothing here is synced, and what an earlier process left behind is swept away.
+//! nothing here is synced, and what an earlier process left behind is swept away. The folder for temporary files belongs to
+//! everybody, what was trained does not: nobody else may look into ours.
 
 mod backlog;
 mod content;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -114,12 +116,11 @@ fn make(parent: &Path) -> io::Result<Folder> {
     let mut last = io::Error::other("no name is free");
     for namesake in 0..NAMESAKES {
         let path = parent.join(format!("{PREFIX}{}-{namesake}", std::process::id()));
-        match fs::create_dir(&path) {
-            Ok(()) => {
-                let lock = open(&path.join(LOCK))?;
-                lock.try_lock()?;
-                return Ok(Folder { path, _lock: lock });
-            }
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => match lock(&path)? {
+                Some(lock) => return Ok(Folder { path, _lock: lock }),
+                None => last = io::Error::other("another process swept each folder away"),
+            },
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => last = error,
             Err(error) => return Err(error),
         }
@@ -127,8 +128,30 @@ fn make(parent: &Path) -> io::Result<Folder> {
     Err(last)
 }
 
-/// Removes what processes that are dead left behind. One that was made just now and is not locked yet is missed by nobody: its
-/// owner is told that it cannot be used.
+/// Locks a folder that was made just now. `None`: another process takes it for one that a dead process left, and removes it.
+fn lock(folder: &Path) -> io::Result<Option<File>> {
+    let path = folder.join(LOCK);
+    let lock = match open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        lock => lock?,
+    };
+    match lock.try_lock() {
+        Ok(()) => Ok(is_at(&lock, &path).then_some(lock)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Whether an open file is the one that has this name now.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
+}
+
+/// Removes what processes that are dead left behind. One that was made just now and is not locked yet goes too: its owner notices
+/// ([`lock`]) and makes another.
 fn sweep(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else {
         return;
@@ -138,7 +161,11 @@ fn sweep(parent: &Path) {
         if !name.is_some_and(|name| name.starts_with(PREFIX)) {
             continue;
         }
-        if File::open(path.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok()) {
+        // Held until the folder is gone: else its owner could lock it in between.
+        let Ok(lock) = File::open(path.join(LOCK)) else {
+            continue;
+        };
+        if lock.try_lock().is_ok() {
             let _ = fs::remove_dir_all(&path);
         }
     }
@@ -182,6 +209,37 @@ mod tests {
         assert_eq!(names(parent.path()).len(), 3);
         drop((file, first, other, second));
         assert_eq!(names(parent.path()), ["somebody's"]);
+    }
+
+    #[test]
+    fn nobody_else_may_look_into_it() {
+        let parent = tempfile::tempdir().unwrap();
+        let spool = Spool::new(Some(parent.path().to_owned()));
+        let file = spool.file(|path| fs::write(path, "weights")).unwrap();
+        let folder = file.path.parent().unwrap();
+        assert_eq!(fs::metadata(folder).unwrap().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_folder_that_was_swept_away_while_it_was_made_is_not_kept() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join(format!("{PREFIX}1-0"));
+        // Before its lock was made, and while the sweeper has the lock.
+        assert!(lock(&folder).unwrap().is_none());
+        fs::create_dir(&folder).unwrap();
+        let sweeper = open(&folder.join(LOCK)).unwrap();
+        sweeper.lock().unwrap();
+        assert!(lock(&folder).unwrap().is_none());
+        // After it was opened: what was opened is no longer what has the name.
+        drop(sweeper);
+        let opened = open(&folder.join(LOCK)).unwrap();
+        sweep(parent.path());
+        assert!(!folder.exists() && !is_at(&opened, &folder.join(LOCK)));
+        fs::create_dir(&folder).unwrap();
+        let kept = lock(&folder).unwrap();
+        assert!(kept.is_some() && !is_at(&opened, &folder.join(LOCK)));
+        sweep(parent.path());
+        assert!(folder.exists());
     }
 
     #[test]

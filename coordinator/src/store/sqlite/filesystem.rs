@@ -1,4 +1,5 @@
-//! File systems on which SQLite's locks or its memory-mapped index do not work between machines.
+//! What file system a folder lies on: SQLite's locks and its memory-mapped index do not work between machines, and what lies in
+//! memory frees none.
 
 use std::path::Path;
 
@@ -21,14 +22,45 @@ const NETWORK: &[(u64, &str)] = &[
     (0x2003_0528, "OrangeFS"),
 ];
 
+/// The same of file systems that keep everything in memory.
+const MEMORY: &[(u64, &str)] = &[(0x0102_1994, "tmpfs"), (0x8584_58f6, "ramfs")];
+
 /// The kind of network file system that a folder lies on; `None`: it lies on a local one, or nobody can tell.
 #[must_use]
 pub fn network_file_system(folder: &Path) -> Option<&'static str> {
+    named(NETWORK, magic(folder)?)
+}
+
+/// The kind of file system in memory that a folder lies on, or will when it is made; `None`: it lies on a disk, or nobody can
+/// tell.
+#[must_use]
+pub fn memory_file_system(folder: &Path) -> Option<&'static str> {
+    let folder = std::path::absolute(folder).ok()?;
+    named(MEMORY, folder.ancestors().find_map(magic)?)
+}
+
+fn magic(folder: &Path) -> Option<u64> {
     let found = rustix::fs::statfs(folder).ok()?;
     // The field's type differs between machines; the numbers have 32 bits everywhere.
-    let magic = (found.f_type as u64) & 0xffff_ffff;
-    NETWORK
-        .iter()
-        .find(|(number, _)| *number == magic)
-        .map(|(_, kind)| *kind)
+    Some((found.f_type as u64) & 0xffff_ffff)
+}
+
+fn named(kinds: &[(u64, &'static str)], magic: u64) -> Option<&'static str> {
+    let found = kinds.iter().find(|(number, _)| *number == magic);
+    found.map(|(_, kind)| *kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_in_memory_is_told_from_what_lies_on_a_disk() {
+        assert_eq!(named(MEMORY, 0x0102_1994), Some("tmpfs"));
+        // Such as ext4.
+        assert_eq!(named(MEMORY, 0xef53), None);
+        let there = std::env::temp_dir();
+        let later = there.join("not-there-yet/nor-below");
+        assert_eq!(memory_file_system(&later), memory_file_system(&there));
+    }
 }

@@ -27,7 +27,7 @@ use self::writer::{Operation, Writer};
 use super::lane::Lane;
 use super::{StoreError, schema};
 
-pub use self::filesystem::network_file_system;
+pub use self::filesystem::{memory_file_system, network_file_system};
 pub use self::lock::{Holder, holder};
 pub(crate) use sql::{find_sweep, finished, list_sweeps};
 
