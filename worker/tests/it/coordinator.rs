@@ -52,6 +52,10 @@ pub(crate) struct State {
     pub(crate) down: bool,
     /// Completions wait.
     pub(crate) hold_completions: bool,
+    /// Files that are asked for wait.
+    pub(crate) hold_reads: bool,
+    /// What the newest beat listed.
+    pub(crate) held: Vec<Held>,
     /// Every other answer is lost after its call was carried out.
     pub(crate) lossy: bool,
     lost: u64,
@@ -288,6 +292,7 @@ impl Link for Coordinator {
                 return Err(LinkError::SessionClosed);
             }
             state.beats += 1;
+            state.held = held.to_vec();
             let mut trials = Vec::new();
             for held in held {
                 let trial = &state.trials[&held.trial];
@@ -354,6 +359,10 @@ impl Link for Coordinator {
     }
 
     async fn read_artifact(&self, hash: ContentHash) -> Result<Vec<u8>, LinkError> {
+        let mut version = self.version.subscribe();
+        while self.look().hold_reads {
+            version.changed().await.unwrap();
+        }
         self.call(|state| {
             let content = state.artifacts.get(&hash).cloned();
             content.ok_or_else(|| LinkError::Artifact(format!("there is no {hash}")))

@@ -5,6 +5,7 @@ use descent_spec::lease::{Artifact, Directive};
 use descent_spec::outcome::FailureKind;
 use std::sync::Arc;
 
+use crate::coordinator::State;
 use crate::lab::{Lab, until};
 use crate::script::{Mishap, Script, weights_after};
 
@@ -137,6 +138,36 @@ async fn a_trial_that_panics_is_found_though_others_are_more_urgent() {
     assert_eq!((report.completed, report.failed), (3, 1));
     // All, it and the first, it alone; then the others.
     assert_eq!(lab.script.opened(), [4, 2, 1, 3]);
+}
+
+#[tokio::test]
+async fn who_waits_to_begin_once_more_is_not_listed_as_one_that_stands_still() {
+    let lab = Lab::new();
+    for id in 1..=2 {
+        let mut trial = Lab::trial(id, 12);
+        trial.checkpoint_epochs = 3;
+        lab.coordinator.add(trial);
+    }
+    lab.script.mishap(2, Mishap::Panic { step: 7 });
+    lab.script.allow(5);
+    let worker = lab.start();
+    let saved = |state: &State| !state.trial(1).checkpoints.is_empty();
+    lab.coordinator.until("a checkpoint", saved).await;
+    // The first one cannot go on before it has its checkpoint.
+    lab.coordinator.change(|state| state.hold_reads = true);
+    lab.script.free();
+    let waits = |state: &State| {
+        let held = state.held.iter();
+        let all: Vec<_> = held.map(|at| (at.trial.0, at.epoch, at.step)).collect();
+        all == [(1, 0, 0)]
+    };
+    lab.coordinator
+        .until("it is listed as waiting", waits)
+        .await;
+    lab.coordinator.change(|state| state.hold_reads = false);
+    lab.coordinator.until_done().await;
+    worker.drain().await;
+    lab.assert_same_end(1, 12);
 }
 
 #[tokio::test]
